@@ -28,10 +28,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptReceived(Event):
-    """The user said something, and a turn began."""
+    """The user said something, and a turn began; `facts` is what we told the model beside it."""
 
     turn: str
     text: str
+    facts: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,85 @@
+"""The heart: one loop that asks the model, does what it asked, and repeats."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from hermitcrab.agent.call import CallGroup
+from hermitcrab.agent.context import TurnContext
+from hermitcrab.agent.reply import Reply
+from hermitcrab.core import events
+from hermitcrab.core.errors import ProviderError
+
+
+async def run_turn(ctx: TurnContext) -> AsyncIterator[events.Event]:
+    """Ask the model, do what it asked, repeat; all but deltas is logged before it is shown."""
+    for _ in range(ctx.max_steps):
+        reply = Reply(ctx.turn, ctx.provider.wire, ctx.model, ctx.history.call_ids)
+        async with CallGroup(ctx) as calls:
+            try:
+                async for event in _listen(ctx, reply, calls):
+                    yield event
+            except ProviderError as error:
+                async for event in _give_up(ctx, reply, error):
+                    yield event
+                return
+            yield await _log(ctx, reply.message())
+            yield await _log(ctx, _usage(ctx, reply))
+            async for event in calls.finish():
+                yield event
+        if not reply.calls:
+            yield await _finish(ctx, reply)
+            return
+    message = f"stopped after {ctx.max_steps} model requests in one turn; say *go on* to continue"
+    yield await _log(ctx, events.TurnFinished(turn=ctx.turn, reason="max_turn_requests", message=message))
+
+
+async def _listen(ctx: TurnContext, reply: Reply, calls: CallGroup) -> AsyncIterator[events.Event]:
+    """Yield what the model says while it says it; reads start as soon as their block is complete."""
+    offered = 0
+    async with aclosing(_parts(ctx)) as parts:
+        async for part in parts:
+            for event in reply.take(part):
+                yield event
+            while offered < len(reply.calls):
+                calls.offer(reply.calls[offered])
+                offered += 1
+            for event in calls.ready():
+                yield event
+    if reply.stop is None:
+        raise ProviderError("the model's answer broke off without an end")
+
+
+async def _parts(ctx: TurnContext):  # noqa: ANN202 - an async generator of stream parts
+    async for part in ctx.provider.stream(ctx.prompt()):
+        yield part
+
+
+async def _log(ctx: TurnContext, event: events.Event) -> events.Event:
+    logged = await ctx.journal.write(event)
+    ctx.history.take(logged)
+    return logged
+
+
+async def _give_up(ctx: TurnContext, reply: Reply, error: ProviderError) -> AsyncIterator[events.Event]:
+    if reply.shown_text:
+        yield await _log(ctx, reply.cut())
+    yield await _log(ctx, events.TurnFinished(turn=ctx.turn, reason="error", message=str(error)))
+
+
+def _usage(ctx: TurnContext, reply: Reply) -> events.UsageChanged:
+    known = [count for count in (reply.usage.input, reply.usage.cache_read, reply.usage.cache_write) if count]
+    used = sum(known) + (reply.usage.output or 0) if known else None
+    return events.UsageChanged(
+        turn=ctx.turn, model=ctx.model, usage=reply.usage, context_used=used, context_size=ctx.context_size
+    )
+
+
+async def _finish(ctx: TurnContext, reply: Reply) -> events.Event:
+    reason, message = "end_turn", ""
+    if reply.stop == "max_tokens":
+        reason, message = "max_tokens", "the answer reached the model's length limit; say *go on* to continue"
+    elif reply.stop == "refusal":
+        reason, message = "refusal", "the model declined to answer"
+    return await _log(ctx, events.TurnFinished(turn=ctx.turn, reason=reason, message=message))
