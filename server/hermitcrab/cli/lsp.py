@@ -1,0 +1,23 @@
+"""`hermitcrab lsp`: serve one editor over stdio."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("--model", help="PROVIDER/MODEL, `offline`, or `scripted:FILE`; before settings files")
+    parser.add_argument("--no-daemon", action="store_true", help="host the engine in this process (always so, for now)")
+    parser.add_argument("--stdio", action="store_true", help="accepted, because some clients add it; it is the default")
+    parser.add_argument("--log-file", metavar="FILE", help="write our own log there, without messages' contents")
+    parser.add_argument("--socket", metavar="PATH", help="serve any number of clients on a Unix socket instead")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until the editor leaves."""
+    from hermitcrab.lsp.main import serve
+
+    command_line = {"model": args.model} if args.model else {}
+    return asyncio.run(serve(command_line=command_line, socket=args.socket, log_file=args.log_file))
