@@ -1,0 +1,11 @@
+(function_definition declarator: (function_declarator declarator: (identifier) @name)) @function
+(function_definition declarator: (pointer_declarator declarator: (function_declarator declarator: (identifier) @name))) @function
+(translation_unit (declaration declarator: (function_declarator declarator: (identifier) @name)) @function)
+(struct_specifier name: (type_identifier) @name body: (_)) @struct
+(union_specifier name: (type_identifier) @name body: (_)) @struct
+(enum_specifier name: (type_identifier) @name body: (_)) @enum
+(type_definition declarator: (type_identifier) @name) @type
+(preproc_def name: (identifier) @name) @macro
+(preproc_function_def name: (identifier) @name) @macro
+(translation_unit (declaration declarator: (init_declarator declarator: (identifier) @name)) @variable)
+(translation_unit (declaration declarator: (identifier) @name) @variable)

@@ -1,0 +1,5 @@
+(class name: [(constant) (scope_resolution)] @name) @class
+(module name: [(constant) (scope_resolution)] @name) @module
+(method name: (_) @name) @method
+(singleton_method name: (_) @name) @method
+(assignment left: (constant) @name) @constant
