@@ -46,6 +46,8 @@ class SessionMemory:
 
     read_hashes: dict[Path, str] = field(default_factory=dict[Path, str])  # text hash of each file as last shown
     todos: tuple[tuple[str, str], ...] = ()
+    changed: dict[Path, None] = field(default_factory=dict[Path, None])  # files the session changed, latest last
+    promised: dict[str, Path] = field(default_factory=dict[str, Path])  # by call: the path the gate was shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,25 @@ class Tool(ABC, Generic[InputT]):
 def _lean(schema: Any) -> Any:
     """Drop what pydantic adds and no model needs (titles, null defaults): the first request is small by design."""
     if isinstance(schema, dict):
-        properties: dict[str, Any] = schema
+        properties: dict[str, Any] = _without_null(schema)
         return {
             key: {name: _lean(inner) for name, inner in value.items()} if key == "properties" else _lean(value)
             for key, value in properties.items()
-            if key not in {"title", "additionalProperties"} and not (key == "default" and value is None)
+            if key not in {"title", "additionalProperties"}
+            and not (key == "default" and value is None)
+            and not (key == "description" and "properties" in schema)  # a class's docstring, written for us
         }
     if isinstance(schema, list):
         items: list[Any] = schema
         return [_lean(item) for item in items]
     return schema
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Show an optional value as the value alone: leaving a key out is how a model says null."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    return (
+        {**{key: value for key, value in schema.items() if key != "anyOf"}, **choices[0]}
+        if len(choices) == 1
+        else schema
+    )
