@@ -1,0 +1,275 @@
+"""Writes a prompt as the body of an Anthropic Messages request.
+
+The canonical prefix (all but the cache marks) only ever grows: a message once written is written the same way again,
+from memory where it is the same object, so that request number 200 costs little more than request number 1.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from hermitcrab.core.messages import (
+    AssistantMessage,
+    BrokenCall,
+    CallBlock,
+    JsonObject,
+    Message,
+    Prompt,
+    ResultBlock,
+    TextBlock,
+    ToolCall,
+    ToolSpec,
+    UserMessage,
+)
+from hermitcrab.providers.raw import INVALID_JSON, raw_call
+
+WIRE = "anthropic"
+
+_MARK = b',"cache_control":{"type":"ephemeral"}'
+_CONVERSATIONS = 4  # conversations whose written messages are remembered
+_LOST = "No result was recorded: the call was interrupted and may have run."
+_NAME = re.compile(r"[^a-zA-Z0-9_-]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+Group = tuple[Message, ...]
+"""One reply, or all that was said to the model until the next: what becomes one message of the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A group as bytes, ending in `}]}`; empty when there is nothing to say."""
+
+    group: Group
+    is_plain: bool
+    model: str
+    json: bytes
+
+    @property
+    def is_user(self) -> bool:
+        return isinstance(self.group[0], UserMessage)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPrompt:
+    """A request body, and the group behind each message of it."""
+
+    body: bytes
+    groups: tuple[Group, ...]
+    call_ids: frozenset[str]
+
+
+class PromptWriter:
+    """Writes prompts; remembers what it wrote, and which groups the server did not like as they were."""
+
+    def __init__(self) -> None:
+        self._remembered: dict[int, list[_Written]] = {}
+        self._head: tuple[Prompt, bytes] | None = None
+        self._quarantine: dict[int, Group] = {}
+
+    def write(self, prompt: Prompt, *, model: str, settings: JsonObject) -> WrittenPrompt:
+        """Return the request for `prompt`; `settings` are its other members, such as `max_tokens`."""
+        written = [item for item in self._messages(prompt, model) if item.json]
+        marked = [index for index, item in enumerate(written) if item.is_user][-2:]
+        parts = [item.json for item in written]
+        for index in marked:
+            parts[index] = _mark(parts[index])
+        start = _dump({"model": model, "stream": True, **settings})[:-1]
+        body = b"".join((start, self._written_head(prompt), b',"messages":[', b",".join(parts), b"]}"))
+        ids = frozenset(
+            call.id for message in prompt.messages if isinstance(message, AssistantMessage) for call in message.calls
+        )
+        return WrittenPrompt(body, tuple(item.group for item in written), ids)
+
+    def quarantine(self, groups: Sequence[Group]) -> bool:
+        """Write `groups` plainly from now on, without raw blocks; False when all of them are already."""
+        fresh = [group for group in groups if not self._is_quarantined(group)]
+        for group in fresh:
+            self._quarantine[id(group[0])] = group
+        return bool(fresh)
+
+    def _is_quarantined(self, group: Group) -> bool:
+        known = self._quarantine.get(id(group[0]))
+        return known is not None and known[0] is group[0]
+
+    def _messages(self, prompt: Prompt, model: str) -> list[_Written]:
+        groups = _groups(prompt.messages)
+        if not groups:
+            return []
+        key = id(groups[0][0])
+        known = self._remembered.pop(key, [])
+        written: list[_Written] = []
+        previous: AssistantMessage | None = None
+        for index, group in enumerate(groups):
+            is_plain = self._is_quarantined(group)
+            item = known[index] if index < len(known) else None
+            if item is None or item.is_plain != is_plain or item.model != model or not _is_same(item.group, group):
+                known = known[:index]
+                item = _Written(group, is_plain, model, _write_group(group, previous, model, is_plain=is_plain))
+            written.append(item)
+            previous = group[-1] if isinstance(group[-1], AssistantMessage) else None
+        self._remembered[key] = written
+        while len(self._remembered) > _CONVERSATIONS:
+            del self._remembered[next(iter(self._remembered))]
+        return written
+
+    def _written_head(self, prompt: Prompt) -> bytes:
+        """Return system text and tools, each with a mark at its end: they change less often than messages."""
+        if self._head is None or self._head[0].tools is not prompt.tools or self._head[0].system != prompt.system:
+            head = b""
+            if prompt.system.strip():
+                head += b',"system":[' + _close(_dump({"type": "text", "text": prompt.system})) + b"]"
+            if prompt.tools:
+                tools = [_dump(_tool(spec)) for spec in prompt.tools]
+                head += b',"tools":[' + b",".join([*tools[:-1], _close(tools[-1])]) + b"]"
+            self._head = (prompt, head)
+        return self._head[1]
+
+
+def _groups(messages: Sequence[Message]) -> list[Group]:
+    groups: list[list[Message]] = []
+    for message in messages:
+        last = groups[-1][-1] if groups else None
+        if isinstance(last, UserMessage) and isinstance(message, UserMessage):
+            groups[-1].append(message)
+            continue
+        if isinstance(last, AssistantMessage) and isinstance(message, AssistantMessage) and last.calls:
+            groups.append([UserMessage(())])  # the results of its calls are due first
+        groups.append([message])
+    if groups and isinstance(last := groups[-1][-1], AssistantMessage) and last.calls:
+        groups.append([UserMessage(())])
+    return [tuple(group) for group in groups]
+
+
+def _is_same(one: Group, other: Group) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+def _write_group(group: Group, previous: AssistantMessage | None, model: str, *, is_plain: bool) -> bytes:
+    first = group[0]
+    if isinstance(first, AssistantMessage):
+        role, blocks = "assistant", _reply_blocks(first, model, is_plain=is_plain)
+    else:
+        role, blocks = "user", _user_blocks(group, previous, is_plain=is_plain)
+    if not blocks:
+        return b""
+    content = b",".join(_dump(block) for block in blocks)
+    return b'{"role":"%s","content":[%s]}' % (role.encode(), content)
+
+
+def _reply_blocks(message: AssistantMessage, model: str, *, is_plain: bool) -> list[JsonObject]:
+    raw = message.raw
+    if raw is not None and raw.wire == WIRE and not is_plain:
+        has_signatures = bare_model(raw.model) == model  # they are worth nothing to another model
+        return [block for block in map(_acceptable, raw.blocks) if _is_welcome(block, has_signatures=has_signatures)]
+    blocks: list[JsonObject] = []
+    for block in message.blocks:
+        if isinstance(block, TextBlock) and block.text.strip():
+            blocks.append({"type": "text", "text": _clean(block.text) if is_plain else block.text})
+        elif isinstance(block, CallBlock):
+            blocks.append(_foreign_call(block.call, is_plain=is_plain))
+    return blocks
+
+
+def _foreign_call(call: ToolCall | BrokenCall, *, is_plain: bool) -> JsonObject:
+    raw = raw_call(call)
+    if is_plain:
+        raw["input"] = _clean_value(raw["input"])
+    return {**raw, "id": _wire_id(call.id), "name": _wire_name(call.name)}
+
+
+def _is_welcome(block: JsonObject, *, has_signatures: bool) -> bool:
+    """Tell whether the server will take a block back: empty words and unsigned thoughts it refuses for ever."""
+    match block.get("type"):
+        case "text":
+            return bool(str(block.get("text", "")).strip())
+        case "thinking":
+            return has_signatures and bool(block.get("signature"))
+        case "redacted_thinking":
+            return has_signatures
+        case _:
+            return True
+
+
+def _acceptable(block: JsonObject) -> JsonObject:
+    """Return a raw block with what would be refused on its way back made acceptable; others are returned as they are."""
+    if block.get("type") != "tool_use":
+        return block
+    name, call_id = str(block.get("name")), str(block.get("id"))
+    if _wire_name(name) == name and _wire_id(call_id) == call_id:
+        return block
+    return {**block, "name": _wire_name(name), "id": _wire_id(call_id)}
+
+
+def _user_blocks(group: Group, previous: AssistantMessage | None, *, is_plain: bool) -> list[JsonObject]:
+    """Return results first, one for each call of the reply before and in its order, then words."""
+    results: dict[str, ResultBlock] = {}
+    words: list[str] = []
+    due = [call.id for call in previous.calls] if previous else []
+    for message in group:
+        for block in message.blocks if isinstance(message, UserMessage) else ():
+            if isinstance(block, TextBlock):
+                words.append(block.text)
+            elif block.call_id not in due:
+                words.append(f"A result for a call that is not known here: {block.text}")
+            else:
+                results.setdefault(block.call_id, block)
+    clean = _clean if is_plain else str
+    answers = [_result(call_id, results.get(call_id) or ResultBlock(call_id, _LOST, is_error=True)) for call_id in due]
+    if is_plain:
+        answers = [{**answer, "content": _clean(answer["content"])} for answer in answers]
+    return answers + [{"type": "text", "text": clean(text)} for text in words if text.strip()]
+
+
+def _result(call_id: str, block: ResultBlock) -> JsonObject:
+    result: JsonObject = {"type": "tool_result", "tool_use_id": _wire_id(call_id), "content": block.text}
+    if block.is_error:
+        result["is_error"] = True
+        result["content"] = block.text or "The call failed."
+    return result
+
+
+def _tool(spec: ToolSpec) -> JsonObject:
+    return {"name": spec.name, "description": spec.description, "input_schema": spec.schema}
+
+
+def bare_model(model: str) -> str:
+    """Return a model's name without our provider prefix."""
+    return model.removeprefix("anthropic/")
+
+
+def _wire_id(call_id: str) -> str:
+    return _NAME.sub("_", call_id) or "call"
+
+
+def _wire_name(name: str) -> str:
+    return _NAME.sub("_", name)[:128] or "unknown"
+
+
+def _clean(text: str) -> str:
+    return _CONTROL.sub("\ufffd", text).strip() or INVALID_JSON
+
+
+def _clean_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return _CONTROL.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_clean_value(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {key: _clean_value(item) for key, item in cast("JsonObject", value).items()}
+    return value
+
+
+def _mark(message: bytes) -> bytes:
+    return message[:-3] + _MARK + message[-3:]
+
+
+def _close(block: bytes) -> bytes:
+    return block[:-1] + _MARK + b"}"
+
+
+def _dump(value: JsonObject) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

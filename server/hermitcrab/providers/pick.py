@@ -1,0 +1,70 @@
+"""From a model's name to the provider that speaks with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hermitcrab.core.errors import SettingsError
+from hermitcrab.core.ports import Provider
+
+if TYPE_CHECKING:
+    from hermitcrab.net.http import Dialler
+
+_CHOICES = "`anthropic/MODEL`, `scripted:FILE` or `offline`"
+_LATER = {"openai": "OpenAI", "gemini": "Gemini", "ollama": "Ollama"}
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderOptions:
+    """What providers are made with: the connection's environment, the engine's dialler, where relative files are."""
+
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    dialler: Dialler | None = None
+    directory: Path = field(default_factory=Path)
+
+
+def pick(model: str, options: ProviderOptions) -> Provider:
+    """Return the provider for `model`; raise SettingsError, saying what would work, when there is none."""
+    if model == "offline":
+        from hermitcrab.providers.offline.provider import OfflineProvider
+
+        return OfflineProvider()
+    if model.startswith("scripted:"):
+        return _scripted(model.removeprefix("scripted:"), options)
+    vendor, slash, name = model.partition("/")
+    if vendor == "anthropic" and name:
+        return _anthropic(options)
+    if slash and vendor in _LATER:
+        raise SettingsError(f"`{model}`: {_LATER[vendor]} is not in this version; use {_CHOICES}")
+    if model.startswith("claude-"):
+        raise SettingsError(f"`{model}` is not the name of a model here; did you mean `anthropic/{model}`?")
+    raise SettingsError(f"`{model}` is not the name of a model; use {_CHOICES}")
+
+
+def endpoint_of(model: str, options: ProviderOptions) -> str | None:
+    """Return the address `model` would send to; None when nothing leaves this process."""
+    if not model.startswith("anthropic/"):
+        return None
+    from hermitcrab.providers.anthropic import AnthropicOptions
+
+    return AnthropicOptions.from_environment(options.environment).base_url
+
+
+def _anthropic(options: ProviderOptions) -> Provider:
+    from hermitcrab.providers.anthropic import AnthropicOptions, AnthropicProvider
+
+    return AnthropicProvider(AnthropicOptions.from_environment(options.environment), options.dialler)
+
+
+def _scripted(name: str, options: ProviderOptions) -> Provider:
+    from hermitcrab.providers.scripted import ScriptedProvider
+
+    path = options.directory / Path(name).expanduser()
+    try:
+        script = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the script `{name}` cannot be read: {error}") from None
+    return ScriptedProvider(script, name=Path(name).name)
