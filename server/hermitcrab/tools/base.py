@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -110,25 +110,22 @@ class Tool(ABC, Generic[InputT]):
 def _lean(schema: Any) -> Any:
     """Drop what pydantic adds and no model needs (titles, null defaults): the first request is small by design."""
     if isinstance(schema, dict):
-        properties: dict[str, Any] = _without_null(schema)
+        properties = _without_null(cast("dict[str, Any]", schema))
         return {
             key: {name: _lean(inner) for name, inner in value.items()} if key == "properties" else _lean(value)
             for key, value in properties.items()
             if key not in {"title", "additionalProperties"}
             and not (key == "default" and value is None)
-            and not (key == "description" and "properties" in schema)  # a class's docstring, written for us
+            and not (key == "description" and "properties" in properties)  # a class's docstring, written for us
         }
     if isinstance(schema, list):
-        items: list[Any] = schema
-        return [_lean(item) for item in items]
+        return [_lean(item) for item in cast("list[Any]", schema)]
     return schema
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """Show an optional value as the value alone: leaving a key out is how a model says null."""
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
-    return (
-        {**{key: value for key, value in schema.items() if key != "anyOf"}, **choices[0]}
-        if len(choices) == 1
-        else schema
-    )
+    if len(choices) != 1:
+        return schema
+    return {**{key: value for key, value in schema.items() if key != "anyOf"}, **choices[0]}

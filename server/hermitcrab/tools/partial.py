@@ -29,23 +29,33 @@ class Part:
 
 def read_part(path: Path, first: int, limit: int) -> Part | None:
     """Return lines of a large regular UTF-8 file; None when it is none. Slow, so call it in a thread."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        handle = os.open(path, flags)
-    except (OSError, ValueError):
+    size = _large_file_size(path)
+    if size is None:
         return None
-    with os.fdopen(handle, "rb") as raw:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode) or status.st_size <= FILE_LIMIT or b"\0" in raw.read(8192):
-            return None
     try:
-        with open(path, encoding="utf-8-sig", opener=_again) as file:
-            return _take(file, first, limit, status.st_size)
+        with open(path, encoding="utf-8-sig", opener=_open) as file:
+            return _take(file, first, limit, size)
     except (OSError, UnicodeDecodeError):
         return None
 
 
-def _again(path: str, flags: int) -> int:
+def _large_file_size(path: Path) -> int | None:
+    """Return the size of a regular file without NUL bytes at its start that is beyond the limit; None for any other."""
+    try:
+        handle = _open(os.fspath(path), os.O_RDONLY)
+    except (OSError, ValueError):
+        return None
+    try:
+        status = os.fstat(handle)
+        is_large = stat.S_ISREG(status.st_mode) and status.st_size > FILE_LIMIT
+        return status.st_size if is_large and b"\0" not in os.read(handle, 8192) else None
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+
+
+def _open(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
 
 

@@ -66,7 +66,10 @@ def _small_text(path: Path) -> str:
         handle = os.open(path, flags)
     except OSError:
         return ""
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return ""
-        return file.read(_MOST_RULE_BYTES).decode("utf-8", "replace")
+    try:
+        is_file = stat.S_ISREG(os.fstat(handle).st_mode)
+        return os.read(handle, _MOST_RULE_BYTES).decode("utf-8", "replace") if is_file else ""
+    except OSError:
+        return ""
+    finally:
+        os.close(handle)

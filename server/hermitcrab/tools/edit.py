@@ -1,0 +1,134 @@
+"""Replaces text that occurs exactly once (or all of its occurrences) in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hermitcrab.core.errors import ToolError
+from hermitcrab.core.events import Event
+from hermitcrab.permissions.access import Access
+from hermitcrab.tools import changing
+from hermitcrab.tools.base import Tool, ToolContext, ToolInput, ToolResult
+from hermitcrab.tools.diff import unified
+from hermitcrab.tools.escape import visible
+from hermitcrab.tools.excerpt import line_number, numbered, shown_lines
+from hermitcrab.tools.nearest import nearest
+from hermitcrab.tools.replace import Span, find_all, replace
+
+if TYPE_CHECKING:
+    from hermitcrab.workspace.view import Source
+
+_NUMBERS = re.compile(r"\s*\d+[\t→|:]")
+_MOST_SHOWN = 12
+
+
+class EditInput(ToolInput):
+    """What to change in which file."""
+
+    file_path: str
+    old_string: str
+    new_string: str
+    replace_all: bool = False
+
+
+class Edit(Tool[EditInput]):
+    """Replaces text in one file."""
+
+    name = "Edit"
+    kind = "edit"
+    is_effectful = True
+    input = EditInput
+
+    async def access(self, args: EditInput, context: ToolContext) -> Access:
+        """Work the change out on the text as it is now, and show it."""
+        path, base = await self._base(args, context)
+        new_text = await asyncio.to_thread(_changed, args, context, path, base)
+        changing.promise(context, path)
+        shown = context.view.show(path)
+        detail = await asyncio.to_thread(unified, shown, base.text if base else None, new_text)
+        return Access(self.name, "edit", f"{'Edit' if base else 'Create'} {visible(shown)}", detail, (path,))
+
+    async def run(self, args: EditInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
+        """Work the change out again on the text of this moment, and make it."""
+        path, base = await self._base(args, context)
+        changing.keep_promise(context, path)
+        new_text = await asyncio.to_thread(_changed, args, context, path, base)
+        shown = context.view.show(path)
+        if base is None:
+            outcome = await changing.create(context, path, new_text, f"Create {shown}")
+        else:
+            outcome = await changing.apply(context, base, new_text, f"Edit {shown}")
+        if outcome.created or outcome.hunks:
+            yield changing.confirmed(context, outcome)
+        did = "Created" if outcome.created else "Edited"
+        text = f"{did} `{shown}`{changing.remarks_on(outcome, new_text)}.\n{await changing.excerpt(outcome)}"
+        yield ToolResult(text, notes=changing.notes_on(outcome))
+
+    async def _base(self, args: EditInput, context: ToolContext) -> tuple[Path, Source | None]:
+        """Return the file's path and present text; no text when it is to be created."""
+        path = context.view.resolve(args.file_path)
+        if not args.old_string:
+            is_open = path in await context.view.unsaved()
+            if not is_open and not await changing.exists(path):
+                return path, None
+        return path, await context.view.read(path)
+
+
+def _changed(args: EditInput, context: ToolContext, path: Path, base: Source | None) -> str:
+    """Return the whole text after the change; raise ToolError that says what is wrong with the request."""
+    shown = context.view.show(path)
+    if args.old_string == args.new_string:
+        raise ToolError(f"`old_string` and `new_string` are the same: there is nothing to change in `{shown}`")
+    if base is None:
+        return args.new_string
+    if not args.old_string:
+        if base.text:
+            raise ToolError(f"`{shown}` exists and is not empty, so `old_string` must say what to replace")
+        return args.new_string
+    spans = find_all(base.text, args.old_string, overlapping=not args.replace_all)
+    if not spans:
+        raise ToolError(_not_found(args, shown, base.text))
+    if len(spans) > 1:
+        _check_several(args, context, path, base, spans)
+    new_text = replace(base.text, spans, args.new_string)
+    if new_text == base.text:
+        raise ToolError(f"`old_string` and `new_string` differ in line ends alone; `{shown}` keeps its own")
+    return new_text
+
+
+def _check_several(args: EditInput, context: ToolContext, path: Path, base: Source, spans: list[Span]) -> None:
+    shown = context.view.show(path)
+    if not args.replace_all:
+        places = [str(line_number(base.text, span.start)) for span in spans[:_MOST_SHOWN]]
+        more = ", …" if len(spans) > len(places) else ""
+        raise ToolError(
+            f"`old_string` occurs {len(spans)} times in `{shown}`, at lines {', '.join(places)}{more}; "
+            "give more of the text around it, or set `replace_all`"
+        )
+    if path not in context.memory.read_hashes:
+        raise ToolError(f"`old_string` occurs {len(spans)} times in `{shown}`; Read the file before replacing them all")
+
+
+def _not_found(args: EditInput, shown: str, text: str) -> str:
+    lines, wanted = shown_lines(text), shown_lines(args.old_string)
+    parts = [f"`old_string` is not in `{shown}`."]
+    if not text:
+        return f"`old_string` is not in `{shown}`: the file is empty."
+    if wanted and all(_NUMBERS.match(line) for line in wanted if line.strip()):
+        parts.append("It seems to contain the line numbers that Read shows; leave them out.")
+        wanted = [_NUMBERS.sub("", line, count=1) for line in wanted]
+    if args.new_string and (there := find_all(text, args.new_string, overlapping=False)):
+        number = line_number(text, there[0].start)
+        parts.append(f"`new_string` already stands at line {number}: perhaps the change has been made.")
+    near = nearest(lines, wanted)
+    if near is None:
+        return " ".join([*parts, "Nothing like it is there: Read the file again."])
+    differs = "White space differs" if near.same_words else "The nearest text is"
+    parts.append(f"{differs} at lines {near.first}-{near.last}; this is what stands there (tabs are tabs):")
+    last = min(near.last, near.first - 1 + _MOST_SHOWN)
+    more = [f"[… to line {near.last}]"] if last < near.last else []
+    return "\n".join([" ".join(parts), *numbered(lines[near.first - 1 : last], near.first), *more])
