@@ -16,6 +16,8 @@ class Access:
 
     `paths` are absolute and resolved (links followed, names that do not exist yet included);
     `detail` is exactly what will run or change, and is what the user is shown.
+    `named` are the same paths as the call spelled them, absolute, links not followed: a link with a protected name is
+    protected whatever it points to.
     """
 
     tool: str
@@ -24,3 +26,4 @@ class Access:
     detail: str
     paths: tuple[Path, ...] = ()
     command: str | None = None
+    named: tuple[Path, ...] = ()
