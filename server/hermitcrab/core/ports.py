@@ -39,6 +39,7 @@ class ClientProfile:
     saves_on_request: bool = False  # answers hermitcrab/editor/save
     echo_seconds: float = 2.0  # how long an edit's echo may take
     reviews: bool = True  # a person can see the edit and undo it
+    edits_after_command_only: bool = False  # takes an edit only right after a command the user ran: park it, offer it
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class PermissionQuestion:
     detail: str
     offers_session: bool = True  # *this session* may be answered
     offers_trust: bool = False  # the folder is not trusted: only *trust this folder and run*, or no
+    is_protected: bool = False  # a protected name: only a person may say yes, and each time anew
 
 
 class Asker(Protocol):
