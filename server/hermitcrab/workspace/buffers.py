@@ -22,7 +22,7 @@ class Waits:
     quiet: float = 0.5  # without typing, before an edit goes to a client that does not check versions
     quiet_limit: float = 10.0
     reply: float = 60.0  # for the client's answer: it may be asking the user
-    refusal: float = 0.2  # for an echo that contradicts a refusal
+    refusal: float = 0.2  # for news that explains, or contradicts, a refusal
 
 
 DEFAULT_WAITS = Waits()
@@ -131,7 +131,7 @@ class BufferWriter:
             following = asyncio.ensure_future(pursuit.follow())
             try:
                 reply = await self._reply(sent, following)
-                patience = profile.echo_seconds if reply.applied else self._refusal_patience(sent)
+                patience = profile.echo_seconds if reply.applied else self._waits.refusal
                 await asyncio.wait({following}, timeout=patience)
                 if following.done():
                     following.result()
@@ -165,9 +165,6 @@ class BufferWriter:
             return ApplyReply(applied=True, reason="the editor did not answer")
         except (HermitcrabError, OSError) as error:
             return ApplyReply(applied=True, reason=str(error))
-
-    def _refusal_patience(self, sent: BufferEdit) -> float:
-        return self._waits.refusal if self._document.text != sent.text else 0
 
     def _refusal(self, sent: BufferEdit, reply: ApplyReply) -> ToolError:
         reason = f" ({reply.reason})" if reply.reason else ""

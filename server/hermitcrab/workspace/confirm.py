@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -82,16 +82,31 @@ class Tracker:
             lines.replace(start, end, after)
         return lines.text
 
+    def _halfway(self, text: str) -> Iterator[str]:
+        """Yield the texts between, for a client that tells of our hunks one by one, the last or the first one first."""
+        lines = LineText(text)
+        for start, end, after in reversed(self._ranges):
+            lines.replace(start, end, after)
+            yield lines.text
+        for index in range(1, len(self._ranges)):
+            lines = LineText(text)
+            for start, end, after in reversed(self._ranges[:index]):
+                lines.replace(start, end, after)
+            yield lines.text
+
     def _exactly(self, text: str) -> Landed | Misplaced | None:
         """Say what became of the edit when this text is one of those before with the edit made and nothing else."""
-        matching = [seen for seen in reversed(self._seen) if seen.blindly == text]
-        for seen in matching:
-            if seen.hunks and apply(seen.text, seen.hunks) == text:
-                return Landed(seen.text, seen.hunks, text)
-        for seen in matching:
-            target = apply(seen.text, seen.hunks) if seen.hunks else seen.text
-            return Misplaced(seen.text, text, target, seen.hunks or ())
-        return None
+        matching = [seen for seen in self._seen if seen.blindly == text]
+        # The newest is what the client had, unless that text was itself on the way from an older one to this.
+        while len(matching) > 1 and any(matching[-1].text in self._halfway(seen.text) for seen in matching[:-1]):
+            matching.pop()
+        if not matching:
+            return None
+        seen = matching[-1]
+        target = apply(seen.text, seen.hunks) if seen.hunks else seen.text
+        if target == text:
+            return Landed(seen.text, seen.hunks or (), text)
+        return Misplaced(seen.text, text, target, seen.hunks or ())
 
     def _among_others(self, text: str) -> Landed | None:
         """Say whether the edit came together with somebody's typing."""

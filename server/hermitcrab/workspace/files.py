@@ -73,6 +73,15 @@ def write_file(path: Path, text: str, like: FileText | None) -> None:
         _replace(path, target.name, directory, data, like)
 
 
+def remove_file(path: Path, like: FileText) -> None:
+    """Delete a file that has not changed since `like` was read (StaleEditError); a read-only one stays."""
+    target = real_path(path)
+    with _refusals(path, "deleted"), _open_directory(target.parent) as directory:
+        _check_target(path, target.name, directory, like)
+        os.unlink(target.name, dir_fd=directory)
+        os.fsync(directory)
+
+
 def encode(path: Path, text: str, like: FileText | None) -> bytes:
     """Return the bytes of a text in the encoding of `like`, or the one the text itself declares; ToolError when it has none."""
     encoding, bom = (like.encoding, like.bom) if like else ("utf-8", b"")

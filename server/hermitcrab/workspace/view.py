@@ -126,6 +126,17 @@ class View:
             before = Source(path, "", TextId(text_hash("")), is_open=False, is_saved=True)
             return _outcome(before, diff("", text), text, saved=True, created=True)
 
+    async def remove(self, source: Source) -> None:
+        """Delete a file that is still as `source` shows it; raise ToolError when it is not, or open in an editor."""
+        path = real_path(source.path)
+        async with self.documents.lock(path):
+            if self.documents.all_open(path):
+                raise ToolError(f"`{self.show(path)}` is open in an editor; close it there to have it deleted")
+            file = await asyncio.to_thread(read_file, path)
+            if text_hash(file.text) != source.id.hash:
+                raise StaleEditError(f"`{self.show(path)}` was changed since it was read; it was not deleted")
+            await to_the_end(_unlink, path)
+
     async def _apply_to_disk(self, path: Path, base: Source, new_text: str) -> EditOutcome:
         for attempt in range(_ATTEMPTS):
             file = await asyncio.to_thread(read_file, path)

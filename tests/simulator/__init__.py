@@ -1,0 +1,1 @@
+"""A simulated editor, sharing no code with the product."""
