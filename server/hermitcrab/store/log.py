@@ -132,7 +132,7 @@ class SessionLog:
             self.read_only = f"`{self.path}` cannot be written here: {error.strerror}"
         content = read_log(self.path, self._blobs) if self.path.exists() else LogContent(())
         if content.is_newer:
-            self.read_only = self.read_only or content.problems[-1]
+            self.read_only = self.read_only or "a newer version wrote this session; it is read only here"
         if not self.read_only:
             self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._size, self._last_seq = content.good_size, content.last_seq
