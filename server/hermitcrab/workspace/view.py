@@ -13,7 +13,7 @@ from hermitcrab.core.errors import HermitcrabError, StaleEditError, ToolError
 from hermitcrab.core.ports import Editor
 from hermitcrab.workspace.buffers import DEFAULT_WAITS, BufferWriter, Waits
 from hermitcrab.workspace.documents import Document, Documents
-from hermitcrab.workspace.files import FileText, read_file, real_path, write_file
+from hermitcrab.workspace.files import FileText, read_file, real_path, remove_file, write_file
 from hermitcrab.workspace.threads import off_loop, to_the_end
 
 _ATTEMPTS = 3
@@ -135,7 +135,7 @@ class View:
             file = await asyncio.to_thread(read_file, path)
             if text_hash(file.text) != source.id.hash:
                 raise StaleEditError(f"`{self.show(path)}` was changed since it was read; it was not deleted")
-            await to_the_end(_unlink, path)
+            await to_the_end(remove_file, path, file)
 
     async def _apply_to_disk(self, path: Path, base: Source, new_text: str) -> EditOutcome:
         for attempt in range(_ATTEMPTS):
