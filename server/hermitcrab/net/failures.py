@@ -87,6 +87,8 @@ def _advice(status: int, headers: Mapping[str, str], destination: Destination) -
         return f"; check what the key in `{key}` may use" if key else ""
     if status in {404, 405}:
         return f"; check the model's name and `{url}`" if url else "; check the model's name"
+    if status == 407:
+        return "; check name and password of the proxy in `HTTP_PROXY` or `ALL_PROXY`"
     if status == 413:
         return "; the conversation has grown too large for one request: start a new session"
     return ""
