@@ -166,3 +166,13 @@ def test_it_ends_when_there_is_enough(tmp_path: Path):
     *found, end = work(tmp_path, "x", most=15)
     assert [len(record["rows"]) for record in found] == [10, 5]
     assert end["end"]["stopped"] == "full"
+
+
+@pytest.mark.parametrize("pattern", ["needle", "a.c", "ne+dle", "é", "a\\.c", "x|y", "a c"])
+def test_a_plain_pattern_is_looked_for_in_bytes_and_others_are_not(pattern: str, tmp_path: Path):
+    for number, text in enumerate(["needle", "abc", "é", "a.c", "y", "a c", ""]):
+        (tmp_path / f"{number}.8").write_text(text)
+        (tmp_path / f"{number}.16").write_text(text, "utf-16")
+    found = [record["path"] for record in work(tmp_path, pattern) if "path" in record]
+    texts = {path.name: path.read_text("utf-16" if path.suffix == ".16" else "utf-8") for path in tmp_path.iterdir()}
+    assert found == sorted(name for name, text in texts.items() if re.search(pattern, text))

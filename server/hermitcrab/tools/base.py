@@ -47,7 +47,9 @@ class SessionMemory:
     read_hashes: dict[Path, str] = field(default_factory=dict[Path, str])  # text hash of each file as last shown
     todos: tuple[tuple[str, str], ...] = ()
     changed: dict[Path, None] = field(default_factory=dict[Path, None])  # files the session changed, latest last
-    promised: dict[str, Path] = field(default_factory=dict[str, Path])  # by call: the path the gate was shown
+    promised: dict[str, tuple[Path, ...]] = field(  # by call: the paths the gate was shown
+        default_factory=dict[str, tuple[Path, ...]]
+    )
 
 
 @dataclass(frozen=True, slots=True)

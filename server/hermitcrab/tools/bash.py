@@ -35,6 +35,13 @@ _BEAT = 0.05
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
+_BEGUN = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?)?|\r)\Z")
+"""What may be the first half of an escape sequence or of a line end, to be looked at with what follows."""
+
+_LONGEST_ESCAPE = 1000
+_SMALL = 50_000
+
+
 class BashInput(ToolInput):
     """A command line and how long it may take."""
 
@@ -78,7 +85,7 @@ class Bash(Tool[BashInput]):
 
 
 class _Live:
-    """Output on its way to the user, gathered into pieces of sane size."""
+    """Output on its way to the user, gathered into pieces of sane size, without what a terminal would obey."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -99,10 +106,13 @@ class _Live:
             self._news.clear()
             if not self._is_closed:
                 await asyncio.sleep(_BEAT)
-            if self._pieces:
-                text, self._pieces = "".join(self._pieces), []
-                yield text
-            if self._is_closed and not self._pieces:
+            text, self._pieces = "".join(self._pieces), []
+            begun = None if self._is_closed else _BEGUN.search(text)
+            if begun is not None and begun.start() > len(text) - _LONGEST_ESCAPE:
+                text, self._pieces = text[: begun.start()], [begun.group()]
+            if shown := _plain(text) if len(text) < _SMALL else await asyncio.to_thread(_plain, text):
+                yield shown
+            if self._is_closed:
                 return
 
 

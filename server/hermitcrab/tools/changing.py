@@ -19,16 +19,21 @@ UNSAVED = "unsaved"
 """The note on text that stands in a buffer and not yet on disk."""
 
 
-def promise(context: ToolContext, path: Path) -> None:
-    """Remember which path the gate was shown for this call."""
-    context.memory.promised[context.call] = path
+def promise(context: ToolContext, *paths: Path) -> None:
+    """Remember which paths the gate was shown for this call."""
+    context.memory.promised[context.call] = paths
+
+
+def promised(context: ToolContext) -> tuple[Path, ...] | None:
+    """Return the paths the gate was shown for this call, once; None when it was not asked."""
+    return context.memory.promised.pop(context.call, None)
 
 
 def keep_promise(context: ToolContext, path: Path) -> Path:
     """Return `path`; raise ToolError when a link has moved it since the gate was asked."""
-    promised = context.memory.promised.pop(context.call, path)
-    if promised != path:
-        raise ToolError(f"`{promised}` has become `{path}` since permission was given: nothing was done; ask again")
+    shown = promised(context)
+    if shown is not None and shown != (path,):
+        raise ToolError(f"`{shown[0]}` has become `{path}` since permission was given: nothing was done; ask again")
     return path
 
 

@@ -32,35 +32,35 @@ class Diagnostics(Tool[DiagnosticsInput]):
 
     async def access(self, args: DiagnosticsInput, context: ToolContext) -> Access:
         """Name the files."""
-        paths, _ = await _files(args, context)
-        if args.file_path is not None:
-            changing.promise(context, paths[0])
+        paths = await _files(args, context)
+        changing.promise(context, *paths)
         shown = [visible(context.view.show(path)) for path in paths]
         title = f"Check {shown[0]}" if len(shown) == 1 else f"Check {len(shown)} files"
         return Access(self.name, "read", title, "\n".join(shown), paths)
 
     async def run(self, args: DiagnosticsInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
         """Ask every source about every file."""
-        paths, left_out = await _files(args, context)
-        if args.file_path is not None:
-            changing.keep_promise(context, paths[0])
-        parts = [await _checked(path, context, is_only=args.file_path is not None) for path in paths]
+        if args.file_path is None:
+            paths = changing.promised(context) or await _files(args, context)
+        else:
+            paths = (changing.keep_promise(context, context.view.resolve(args.file_path)),)
+        is_only = args.file_path is not None
+        parts = [await _checked(path, context, is_only=is_only) for path in paths[:MOST_FILES]]
         if not parts:
             parts.append(
                 "[no file was changed in this session or is open with unsaved changes; name one in `file_path`]"
             )
-        if left_out:
-            parts.append(f"[{left_out} more files not checked; name them in `file_path`]")
+        if len(paths) > MOST_FILES:
+            parts.append(f"[{len(paths) - MOST_FILES} more files not checked; name them in `file_path`]")
         yield ToolResult("\n\n".join(parts))
 
 
-async def _files(args: DiagnosticsInput, context: ToolContext) -> tuple[tuple[Path, ...], int]:
-    """Return the files to check, and how many there would be besides."""
+async def _files(args: DiagnosticsInput, context: ToolContext) -> tuple[Path, ...]:
+    """Return the files meant; not all of them may be checked."""
     if args.file_path is not None:
-        return (context.view.resolve(args.file_path),), 0
+        return (context.view.resolve(args.file_path),)
     unsaved = [path for path in await context.view.unsaved() if context.view.is_inside(path)]
-    wanted = list(dict.fromkeys([*reversed(context.memory.changed), *unsaved]))
-    return tuple(wanted[:MOST_FILES]), max(0, len(wanted) - MOST_FILES)
+    return tuple(dict.fromkeys([*reversed(context.memory.changed), *unsaved]))
 
 
 async def _checked(path: Path, context: ToolContext, *, is_only: bool) -> str:

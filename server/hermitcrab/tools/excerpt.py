@@ -80,6 +80,15 @@ def around(lines: Sequence[str], changed: Sequence[tuple[int, int]], *, context:
     return "\n".join([*rows, *([f"[… {left_out} more changed lines not shown]"] if left_out > 0 else [])])
 
 
+def fitting(rows: Sequence[str], room: int) -> list[str]:
+    """Return the first of `rows` that fit into `room` characters, one at least."""
+    for index, row in enumerate(rows):
+        room -= len(row) + 1
+        if room < 0:
+            return list(rows[: max(1, index)])
+    return list(rows)
+
+
 def clip(text: str, limit: int, rest: str) -> tuple[str, bool]:
     """Return the head and tail of `text` within `limit` code points, with `rest` between them, and whether it was cut."""
     if len(text) <= limit:

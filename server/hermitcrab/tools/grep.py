@@ -19,7 +19,7 @@ from hermitcrab.procs.run import Finished, run
 from hermitcrab.tools import changing
 from hermitcrab.tools.base import Tool, ToolContext, ToolInput, ToolResult
 from hermitcrab.tools.escape import one_line, visible
-from hermitcrab.tools.excerpt import clip
+from hermitcrab.tools.excerpt import fitting
 from hermitcrab.tools.globs import compile_glob
 from hermitcrab.tools.listing import Listing, list_files
 
@@ -201,10 +201,9 @@ def _answer(args: GrepInput, context: ToolContext, found: _Found, scope: _Scope)
             rows += _content(path, file["rows"], grouped=bool(args.before or args.after or args.around))
         else:
             rows.append(f"{path}:{file['hits']}" if args.output_mode == "count" else path)
-    text, is_cut = clip("\n".join(rows[: scope.most]), MOST_CHARACTERS, "")
-    is_full = is_cut or len(rows) > scope.most or (found.end or {}).get("stopped") == "full"
-    remarks = _remarks(found, scope, is_full=is_full)
-    return "\n".join([text, *remarks] if text else ["[nothing found]", *remarks])
+    shown = fitting(rows[: scope.most], MOST_CHARACTERS)
+    is_full = len(shown) < len(rows) or (found.end or {}).get("stopped") == "full"
+    return "\n".join([*(shown or ["[nothing found]"]), *_remarks(found, scope, is_full=is_full)])
 
 
 def _content(path: str, rows: list[tuple[int, bool, str]], *, grouped: bool) -> list[str]:

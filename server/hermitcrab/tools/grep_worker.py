@@ -28,6 +28,10 @@ LINE_WIDTH = 400
 _NEEDS_LINES = re.compile(r"\(\?(?:[=!<>]|[a-zA-Z]*-)|\\[AZ]|[*+?}]\+")
 """Looks around, anchors and possessive parts mean something else in a whole text than on a line of it."""
 
+_SPECIAL = re.compile(r"[^\w \-:=,;/\"'<>@%&!`~]|\n")
+"""Characters that may mean more than themselves in a pattern."""
+
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0", "utf-32-le"), (b"\0\0\xfe\xff", "utf-32-be"),
          (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))  # fmt: skip
 
@@ -81,6 +85,12 @@ class Matcher:
         self._by_line = not search.multiline and bool(_NEEDS_LINES.search(search.pattern))
         self._seconds = search.seconds_per_file
         self._most = 1 if search.first_only else None
+        is_plain = search.pattern.isascii() and not search.ignore_case and not _SPECIAL.search(search.pattern)
+        self._needle = search.pattern.encode() if is_plain else b""
+
+    def may_match(self, data: bytes) -> bool:
+        """Say whether a closer look at a file's bytes is worth it; cheap, and True when in doubt."""
+        return self._needle in data or data.startswith(_WIDE)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return where hits begin and end, one per line (several lines with `multiline`); raise TooSlowError."""
@@ -164,8 +174,8 @@ def _cut(line: str, column: int) -> str:
     return ("…" if start else "") + line[start : start + LINE_WIDTH] + ("…" if start + LINE_WIDTH < len(line) else "")
 
 
-def read_text(path: str, most_bytes: int) -> tuple[str | None, str]:
-    """Return the text of a regular file, or None and why: `binary`, `large` or `unreadable`; never waits on a FIFO."""
+def read_data(path: str, most_bytes: int) -> tuple[bytes | None, str]:
+    """Return the bytes of a regular file, or None and why: `large` or `unreadable`; never waits on a FIFO."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         handle = os.open(path, flags)
@@ -179,12 +189,11 @@ def read_text(path: str, most_bytes: int) -> tuple[str | None, str]:
             return None, "link"
         if status.st_size > most_bytes:
             return None, "large"
-        data = _read(handle, most_bytes)
+        return _read(handle, most_bytes), ""
     except OSError:
         return None, "unreadable"
     finally:
         os.close(handle)
-    return _decode(data)
 
 
 def _read(handle: int, most_bytes: int) -> bytes:
@@ -192,16 +201,22 @@ def _read(handle: int, most_bytes: int) -> bytes:
         return file.read(most_bytes) or b""
 
 
-def _decode(data: bytes) -> tuple[str | None, str]:
+def decode(data: bytes) -> str | None:
+    """Return the text of a file, line ends all alike; None when it is none."""
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             text = data[len(bom) :].decode(encoding, "replace")
             break
     else:
-        if b"\0" in data[:8192]:
-            return None, "binary"
+        if is_binary(data):
+            return None
         text = data.decode("utf-8", "replace")
-    return _unix(text), ""
+    return _unix(text)
+
+
+def is_binary(data: bytes) -> bool:
+    """Say whether a file without a byte order mark looks like anything but text."""
+    return b"\0" in data[:8192]
 
 
 def _unix(text: str) -> str:
@@ -230,16 +245,9 @@ def _search_file(
     path: str, search: Search, matcher: Matcher, summary: Summary, emit: Callable[[dict[str, Any]], None], room: int
 ) -> int:
     """Search one file and return how many rows it gave, `room` at most."""
-    text = search.buffers.get(path)
+    text = _text_of(path, search, matcher, summary)
     if text is None:
-        text, why = read_text(os.path.join(search.root, path), search.most_bytes)  # noqa: PTH118 - quick, per file
-        if text is None:
-            if why != "link":
-                setattr(summary, why, getattr(summary, why) + 1)
-            return 0
-    else:
-        text = _unix(text)
-    summary.searched += 1
+        return 0
     try:
         spans = matcher.spans(text)
     except (TooSlowError, RecursionError, MemoryError):
@@ -252,6 +260,24 @@ def _search_file(
         summary.stopped = "full"
     emit({"path": path, "hits": len(spans), "rows": rows[:room]})
     return max(1, min(room, len(rows)))
+
+
+def _text_of(path: str, search: Search, matcher: Matcher, summary: Summary) -> str | None:
+    """Return a text worth searching; None when there is none, which is counted."""
+    if path in search.buffers:
+        summary.searched += 1
+        return _unix(search.buffers[path])
+    data, why = read_data(os.path.join(search.root, path), search.most_bytes)  # noqa: PTH118 - quick, per file
+    if data is None:
+        if why != "link":
+            setattr(summary, why, getattr(summary, why) + 1)
+        return None
+    text = decode(data) if matcher.may_match(data) else None if is_binary(data) else ""
+    if text is None:
+        summary.binary += 1
+    else:
+        summary.searched += 1
+    return text
 
 
 def _too_slow(*_: object) -> None:

@@ -15,7 +15,7 @@ from hermitcrab.permissions.access import Access
 from hermitcrab.tools import changing
 from hermitcrab.tools.base import Tool, ToolContext, ToolInput, ToolResult
 from hermitcrab.tools.escape import visible
-from hermitcrab.tools.excerpt import numbered, window
+from hermitcrab.tools.excerpt import fitting, numbered, window
 from hermitcrab.tools.partial import Part, read_part
 
 DEFAULT_LINES = 2000
@@ -78,24 +78,15 @@ def _page(text: str, first: int, limit: int, shown: str) -> str:
         return f"[`{shown}` is empty]"
     if first > total:
         return f"[`{shown}` has only {total} lines]"
-    rows = _fitting(numbered(lines, first))
+    rows = fitting(numbered(lines, first), MOST_CHARACTERS)
     last = first - 1 + len(rows)
     if last < total:
         rows.append(f"[lines {first}-{last} of {total}; go on with offset={last + 1}]")
     return "\n".join(rows)
 
 
-def _fitting(rows: list[str]) -> list[str]:
-    room = MOST_CHARACTERS
-    for index, row in enumerate(rows):
-        room -= len(row) + 1
-        if room < 0:
-            return rows[: max(1, index)]
-    return rows
-
-
 def _partial(part: Part, shown: str) -> str:
-    rows = _fitting([f"{number}\t{line}" for number, line in enumerate(part.lines, part.first)])
+    rows = fitting([f"{number}\t{line}" for number, line in enumerate(part.lines, part.first)], MOST_CHARACTERS)
     mark = f"`{shown}` has {part.size:,} bytes: too large to edit with these tools, read in parts"
     if not rows:
         return f"[{mark}; nothing is at line {part.first}]"
