@@ -58,10 +58,10 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff check -q $(TESTED)
 
 imports: $(VENV)/.dev
-	@$(BIN)/lint-imports --no-timing
+	@$(BIN)/lint-imports
 
 types: $(VENV)/.dev
-	@$(BIN)/basedpyright --level error
+	@$(BIN)/basedpyright
 
 format: $(VENV)/.dev ## format and fix what can be fixed
 	@$(BIN)/ruff format $(TESTED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, Self
 
@@ -115,7 +115,7 @@ class _Call:
     async def _take_answer(self, outcome: events.PermissionOutcome, access: Access, decision: Decision) -> None:
         if outcome == "trust":
             await self._ctx.rights.trust()
-        elif outcome == "allow_session" and not decision.needs_trust:
+        elif outcome == "allow_session" and not (decision.needs_trust or decision.is_protected):
             self._ctx.rights.grant(access.tool, access.command)
 
     def _question(self, access: Access, decision: Decision) -> PermissionQuestion:
@@ -126,8 +126,9 @@ class _Call:
             tool=access.tool,
             title=access.title,
             detail=access.detail,
-            offers_session=not decision.needs_trust,
+            offers_session=not (decision.needs_trust or decision.is_protected),
             offers_trust=decision.needs_trust,
+            is_protected=decision.is_protected,
         )
 
     async def _start(self, tool: Tool[Any], access: Access) -> events.ToolCallStarted:
@@ -161,7 +162,7 @@ class _Call:
         self._ctx.leftovers.append(finished)
 
 
-async def _as_generator(stream: AsyncIterator[Any]) -> Any:
+async def _as_generator(stream: AsyncIterator[events.Event | ToolResult]) -> AsyncGenerator[events.Event | ToolResult]:
     async for item in stream:
         yield item
 
@@ -183,7 +184,7 @@ class CallGroup:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._ctx.leftovers += self.ready()
+        self._ctx.leftovers.extend(self.ready())
         for call in self._waiting:
             await _Call(call, self._ctx).finish_cancelled()
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hermitcrab.engine.engine import Engine
+    from hermitcrab.workspace.documents import Documents
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,4 +25,10 @@ def run(args: argparse.Namespace) -> int:
     from hermitcrab.lsp.main import serve
 
     command_line = {"model": args.model} if args.model else {}
-    return asyncio.run(serve(command_line=command_line, socket=args.socket, log_file=args.log_file))
+    return asyncio.run(serve(_build, command_line=command_line, socket=args.socket, log_file=args.log_file))
+
+
+def _build(documents: Documents) -> Engine:
+    from hermitcrab.app import build_engine
+
+    return build_engine(documents=documents)

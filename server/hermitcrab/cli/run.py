@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", help="what to do; `-` reads it from standard input")
     parser.add_argument("--model", help="PROVIDER/MODEL, `offline`, or `scripted:FILE`")
     parser.add_argument("--mode", choices=["default", "acceptEdits", "plan", "bypass"], help="permission mode")
-    parser.add_argument("--yes", action="store_true", help="answer questions with yes; trusts nothing, protects the rest")
+    parser.add_argument(
+        "--yes", action="store_true", help="answer questions with yes; trusts nothing, protects the rest"
+    )
     parser.add_argument("--trust", action="store_true", help="trust this folder from now on")
     parser.add_argument("--output-format", choices=["text", "json", "stream-json"], default="text")
     again = parser.add_mutually_exclusive_group()
@@ -133,7 +135,10 @@ class Printer:
 
 def _printable(text: str) -> str:
     """No control character but tab and newline reaches a terminal."""
-    return "".join(char if char in "\t\n" or char.isprintable() or ord(char) > 0x9F else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(
+        char if char in "\t\n" or char.isprintable() or ord(char) > 0x9F else "\N{REPLACEMENT CHARACTER}"
+        for char in text
+    )
 
 
 def run(args: argparse.Namespace) -> int:

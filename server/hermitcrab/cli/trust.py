@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"folder": str(root), "trusted": trusted}))
     else:
-        state = "trusted: commands may run there when you allow them" if trusted else "not trusted: nothing it brings runs"
+        state = (
+            "trusted: commands may run there when you allow them" if trusted else "not trusted: nothing it brings runs"
+        )
         print(f"{root} is {state}")
     return 0 if trusted or not args.show else 3

@@ -55,6 +55,18 @@ class Collector:
         reports = tuple(answer.report for answer in answers)
         return DiagnosticSet(await asyncio.to_thread(merged, items), source.id.version, reports)
 
+    async def check(
+        self, source: Source, *, is_trusted: bool, environment: Mapping[str, str] | None = None
+    ) -> DiagnosticSet:
+        """Return what the quick sources say (syntax, ruff): for each pause in typing, not only when a tool asks."""
+        env = environment if environment is not None else self._environment
+        answers = await asyncio.gather(
+            self._syntax(source, _CHECK_SECONDS), self._ruff(source, env, is_trusted, _CHECK_SECONDS)
+        )
+        items = [item for answer in answers for item in answer.items]
+        reports = tuple(answer.report for answer in answers)
+        return DiagnosticSet(await asyncio.to_thread(merged, items), source.id.version, reports)
+
     async def _syntax(self, source: Source, timeout: float) -> Answer:  # noqa: ASYNC109
         if (known := self._known(source, syntax_check.NAME)) is not None:
             return known

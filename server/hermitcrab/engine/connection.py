@@ -25,6 +25,7 @@ class Connection:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     roots: tuple[Path, ...] = ()
     client_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    workspace_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     command_line: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property

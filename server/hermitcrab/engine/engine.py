@@ -47,7 +47,7 @@ class Engine:
         await asyncio.gather(*(session.cancel() for session in mine))
         for session in self._sessions():
             session.unlisten(connection.listener)
-        self.services.documents.forget(connection_id)
+        self.services.documents.disconnect(connection_id)
 
     @property
     def connections(self) -> tuple[Connection, ...]:

@@ -37,8 +37,12 @@ class Services:
 
     def view(self, root: Path, connection: Connection) -> View:
         """Return a session's eyes and hands on `root` through `connection`."""
-        return View(root, self.documents, connection.id, connection.editor, self.blobs)
+        return View(root, self.documents, connection=connection.id, editor=connection.editor)
 
     def spill_directory(self, session: str) -> Path:
         """Return the session's private folder for output too long to show."""
         return self.paths.state / "spill" / session
+
+    def readable(self, session: str) -> tuple[Path, ...]:
+        """Return what a session may read outside its root: the output it could not be shown whole."""
+        return (self.spill_directory(session),)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hermitcrab.engine.rights import SessionRights
     from hermitcrab.engine.services import Services
     from hermitcrab.permissions.decide import Mode
-    from hermitcrab.providers.profiles import ModelProfile
+    from hermitcrab.providers.profiles import Profile
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class SessionModel:
 
     name: str
     provider: Provider
-    profile: ModelProfile
+    profile: Profile
 
 
 class Session:
@@ -90,6 +90,12 @@ class Session:
     def last_turn(self) -> str | None:
         """Return the id of the newest turn that may be undone."""
         return next((turn for turn, record in reversed(self._records.items()) if not record.is_undone), None)
+
+    @property
+    def undoable(self) -> frozenset[Path]:
+        """Return the files that undoing the newest turn would touch."""
+        record = self._records.get(self.last_turn or "")
+        return frozenset(edit.path for edit in record.edits) if record else frozenset()
 
     def listen(self, listener: Listener) -> None:
         """Show every event from now on to `listener` too."""
@@ -153,31 +159,28 @@ class Session:
 
     async def _conduct(self, turn: _Turn, text: str, connection: Connection) -> None:
         """See a turn through to its end record, whatever happens in it."""
-        end = events.TurnFinished(turn=turn.id, reason="error")
+        end = events.TurnFinished(turn=turn.id, reason="cancelled")
         try:
-            turn.context = self._context(turn.id, connection)
-            facts = await facts_for(turn.context.view, is_first=not self._records)
-            prompt = events.PromptReceived(turn=turn.id, text=text, facts=facts)
-            self._show(await self._journal.write(prompt, sync=True))
-            turn.task = asyncio.create_task(self._drive(turn.context))
-            if turn.is_cancelled:
-                turn.task.cancel()
-            await turn.task
-            return
-        except asyncio.CancelledError:
-            end = events.TurnFinished(turn=turn.id, reason="cancelled")
-        except HermitcrabError as error:
-            end = events.TurnFinished(turn=turn.id, reason="error", message=str(error))
-        except OSError as error:
-            message = f"the session log cannot be written ({error.strerror or error}); nothing more was run"
-            end = events.TurnFinished(turn=turn.id, reason="error", message=message)
-        except Exception as bug:
-            _log.exception("a turn broke")
-            message = f"a bug in Hermitcrab ended the turn: {type(bug).__name__} (logged)"
-            end = events.TurnFinished(turn=turn.id, reason="error", message=message)
+            task = await self._launch(turn, text, connection)
+            await asyncio.wait({task})
+            problem = None if task.cancelled() else task.exception()
+            if isinstance(problem, Exception):
+                end = _failure(turn.id, problem)
+        except Exception as problem:  # noqa: BLE001 - a turn's door: what is not foreseen is logged and said
+            end = _failure(turn.id, problem)
         finally:
             if turn.end is None:
                 await self._end(turn, end)
+
+    async def _launch(self, turn: _Turn, text: str, connection: Connection) -> asyncio.Task[None]:
+        turn.context = self._context(turn.id, connection)
+        facts = await facts_for(turn.context.view, is_first=not self._records)
+        prompt = events.PromptReceived(turn=turn.id, text=text, facts=facts)
+        self._show(await self._journal.write(prompt, sync=True))
+        turn.task = asyncio.create_task(self._drive(turn.context))
+        if turn.is_cancelled:
+            turn.task.cancel()
+        return turn.task
 
     async def _end(self, turn: _Turn, end: events.TurnFinished) -> None:
         for event in turn.context.leftovers if turn.context else ():
@@ -232,8 +235,8 @@ class Session:
             turn=turn,
             provider=self.model.provider,
             model=self.model.name,
-            max_tokens=self.model.profile.max_output or 8192,
-            context_size=self.model.profile.context_size,
+            max_tokens=self.model.profile.reply_tokens,
+            context_size=self.model.profile.context,
             max_steps=self._max_steps,
             tools=services.tools,
             history=self._history,
@@ -246,3 +249,14 @@ class Session:
             environment=connection.environment,
             spill_directory=services.spill_directory(self.id),
         )
+
+
+def _failure(turn: str, problem: Exception) -> events.TurnFinished:
+    if isinstance(problem, HermitcrabError):
+        message = str(problem)
+    elif isinstance(problem, OSError):
+        message = f"the session log cannot be written ({problem.strerror or problem}); nothing more was run"
+    else:
+        _log.error("a turn broke", exc_info=problem)
+        message = f"a bug in Hermitcrab ended the turn: {type(problem).__name__} (logged)"
+    return events.TurnFinished(turn=turn, reason="error", message=message)

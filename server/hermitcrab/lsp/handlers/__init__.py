@@ -1,0 +1,1 @@
+"""One function per method: translate in, make one call, translate out."""
