@@ -66,7 +66,7 @@ def parse_rule(text: str, scope: Scope, origin: str) -> Rule:
         raise SettingsError(f"{origin}: `{text}` is not a rule; write `allow`, `ask` or `deny` and a tool's name{more}")
     verdict, tool = match[1], match[2]
     if tool not in TOOLS and not tool.startswith("mcp__"):
-        near = difflib.get_close_matches(tool, TOOLS, 1, 0.5)
+        near = difflib.get_close_matches(tool, sorted(TOOLS), 1, 0.5)
         raise SettingsError(f"{origin}: there is no tool `{tool}`" + (f"; did you mean `{near[0]}`?" if near else ""))
     return Rule(_VERDICTS[verdict], tool, scope, origin)
 
