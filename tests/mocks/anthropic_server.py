@@ -50,6 +50,7 @@ from hermitcrab.providers.script import (
 )
 
 WORDS = frozenset({"http", "reset", "error", "end", "redact", "event", "bytes", "cut-at", "chop"})
+VERSIONS = ("2023-06-01", "2026-10-21")
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 
@@ -301,9 +302,9 @@ def problem_of(request: Recorded) -> tuple[int, dict[str, str], str, str] | None
     """Return status, headers, type and message of the refusal this request would meet."""
     if not (request.headers.get("x-api-key") or request.headers.get("authorization")):
         return 401, {}, "authentication_error", "x-api-key header is required"
-    if "bad" in request.headers.get("x-api-key", ""):
+    if "bad" in request.headers.get("x-api-key", "") + request.headers.get("authorization", ""):
         return 401, {}, "authentication_error", "invalid x-api-key"
-    if request.headers.get("anthropic-version") != "2023-06-01":
+    if request.headers.get("anthropic-version") not in VERSIONS:
         return 400, {}, "invalid_request_error", "anthropic-version: header is required"
     try:
         _check(request.json)

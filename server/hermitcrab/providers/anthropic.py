@@ -32,7 +32,7 @@ from hermitcrab.providers.retry import RetryPolicy, with_retries
 from hermitcrab.providers.sse import SseDecoder, SseError
 
 _BASE_URL = "https://api.anthropic.com"
-_VERSION = "2023-06-01"
+_VERSION = "2023-06-01"  # every server of this wire knows it, and nothing we send or read differs in 2026-10-21
 _PLACE = re.compile(r"messages\.(\d+)\b")
 
 
@@ -55,6 +55,7 @@ class AnthropicOptions:
     key: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     base_url: str = _BASE_URL
+    version: str = _VERSION
     thinking: Literal["auto", "off"] | int = "auto"  # a number is a budget of tokens
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -182,7 +183,11 @@ class AnthropicProvider:
         raise _too_long(failure, prompt) if "prompt is too long" in message else failure
 
     def _headers(self) -> dict[str, str]:
-        headers = {"content-type": "application/json", "accept": "text/event-stream", "anthropic-version": _VERSION}
+        headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream",
+            "anthropic-version": self._options.version,
+        }
         if self._options.key:
             headers["x-api-key"] = self._options.key
         if self._options.token:
