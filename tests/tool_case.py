@@ -13,6 +13,7 @@ from hermitcrab.core.ports import ApplyReply, BufferEdit, ClientProfile
 from hermitcrab.core.text import TextChange
 from hermitcrab.diagnostics.collect import Collector
 from hermitcrab.permissions.access import Access
+from hermitcrab.store.blobs import BlobStore
 from hermitcrab.tools.base import SessionMemory, ToolContext, ToolResult
 from hermitcrab.tools.registry import core_tools
 from hermitcrab.workspace.documents import Documents
@@ -113,8 +114,17 @@ class ToolCase:
     def context(self) -> ToolContext:
         self.calls += 1
         return ToolContext(
-            "session", "turn", f"call{self.calls}", self.view, Collector(), self.memory, self.environment, True, self.spill
-        )  # fmt: skip
+            session="session",
+            turn="turn",
+            call=f"call{self.calls}",
+            view=self.view,
+            diagnostics=Collector(),
+            memory=self.memory,
+            environment=self.environment,
+            is_trusted=True,
+            texts=BlobStore(self.spill.parent / "blobs"),
+            spill_directory=self.spill,
+        )
 
     async def access(self, tool: str, /, **arguments: Any) -> Access:
         one = TOOLS[tool]

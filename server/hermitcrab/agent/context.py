@@ -17,6 +17,7 @@ from hermitcrab.tools.base import SessionMemory, Tool, ToolContext
 
 if TYPE_CHECKING:
     from hermitcrab.diagnostics.collect import Collector
+    from hermitcrab.store.blobs import BlobStore
     from hermitcrab.workspace.view import View
 
 SYSTEM_PROMPT = """\
@@ -67,6 +68,7 @@ class TurnContext:
     diagnostics: Collector
     memory: SessionMemory
     environment: Mapping[str, str]
+    texts: BlobStore
     spill_directory: Path
     leftovers: list[Event] = field(default_factory=list[Event])  # logged while a stop was under way, not yet shown
 
@@ -86,5 +88,6 @@ class TurnContext:
             memory=self.memory,
             environment=self.environment,
             is_trusted=self.rights.policy().trusted,
+            texts=self.texts,
             spill_directory=self.spill_directory,
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hermitcrab.core import events
-from hermitcrab.core.edits import Hunk
+from hermitcrab.core.edits import Hunk, LineChange
 from hermitcrab.core.messages import AssistantMessage, JsonObject, RawReply, Usage
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def _edit_record(event: events.EditConfirmed) -> JsonObject:
         "call": event.call,
         "turn": event.turn,
         "saved": event.saved,
+        "lines": [[change.line, change.before, change.after] for change in event.lines],
         "created": event.created,
     }
 
@@ -129,6 +130,7 @@ def _edit_event(record: JsonObject) -> events.EditConfirmed:
         hunks=tuple(Hunk(hunk["start"], hunk["before"], hunk["after"]) for hunk in hunks),
         after_hash=record["after_hash"],
         saved=record["saved"],
+        lines=tuple(LineChange(*change) for change in record.get("lines", ())),
         created=record["created"],
     )
 

@@ -50,6 +50,15 @@ class Hunk:
         return self.start + len(self.before)
 
 
+@dataclass(frozen=True, slots=True)
+class LineChange:
+    """Whole lines that changed, for a person to look at; `line` counts from 1 in the text after the change."""
+
+    line: int
+    before: str
+    after: str
+
+
 def diff(before: str, after: str) -> tuple[Hunk, ...]:
     """Return what changed, in small hunks that never touch: whole lines first, then words and letters within them.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hermitcrab.core.edits import Hunk
+from hermitcrab.core.edits import Hunk, LineChange
 from hermitcrab.core.messages import AssistantMessage, JsonObject, StopReason, Usage
 
 ToolKind = Literal["read", "edit", "delete", "move", "search", "execute", "think", "fetch", "switch_mode", "other"]
@@ -132,6 +132,7 @@ class EditConfirmed(Event):
     hunks: tuple[Hunk, ...]
     after_hash: str
     saved: bool  # False: it is in a buffer that nobody has saved yet
+    lines: tuple[LineChange, ...] = ()  # the same change in whole lines, for display
     created: bool = False
 
 

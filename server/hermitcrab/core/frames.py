@@ -12,7 +12,7 @@ HEADER_LIMIT = 8 * 1024
 BODY_LIMIT = 64 * 1024 * 1024
 """A longer body is refused, and its bytes are skipped without being kept."""
 
-SKIP_LIMIT = 4 * 1024 * 1024 * 1024
+SKIP_LIMIT = 1024 * 1024 * 1024
 """A length beyond this is taken for nonsense: what follows is searched for the next header instead of skipped."""
 
 _STEP = 128

@@ -78,7 +78,7 @@ class Engine:
         settings = await asyncio.to_thread(self.settings, root, connection)
         chosen = self.services.model(model or settings.model, connection.environment)
         log = await asyncio.to_thread(self.services.sessions.create, root, model=chosen.name)
-        rights = self._rights(root, connection, mode or settings.mode)
+        rights = self._rights(log.id, root, connection, mode or settings.mode)
         session = Session(log.id, root, Journal(log), self.services, rights, chosen, settings.max_turns)
         self._adopt(session, connection)
         return session
@@ -94,7 +94,7 @@ class Engine:
         root = Path(content.root)
         settings = await asyncio.to_thread(self.settings, root, connection)
         chosen = self.services.model(settings.model, connection.environment)
-        rights = self._rights(root, connection, settings.mode)
+        rights = self._rights(session_id, root, connection, settings.mode)
         session = Session(session_id, root, Journal(log), self.services, rights, chosen, settings.max_turns)
         past = list(events_of(content.records))
         session.recall(past)
@@ -131,7 +131,7 @@ class Engine:
         self.workspace(session.root).sessions[session.id] = session
         session.listen(connection.listener)
 
-    def _rights(self, root: Path, connection: Connection, mode: Mode) -> SessionRights:
+    def _rights(self, session: str, root: Path, connection: Connection, mode: Mode) -> SessionRights:
         def settings() -> Settings:
             try:
                 return self.settings(root, connection)
@@ -139,7 +139,15 @@ class Engine:
                 return last[0]
 
         last = [self.settings(root, connection)]
-        return SessionRights(root, self.services.trust, settings, mode, has_reviewer=connection.has_reviewer)
+        return SessionRights(
+            root,
+            self.services.trust,
+            settings,
+            mode,
+            has_reviewer=connection.has_reviewer,
+            own=self.services.paths.own,
+            readable=self.services.readable(session),
+        )
 
 
 def _real_root(cwd: Path) -> Path:

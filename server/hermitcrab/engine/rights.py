@@ -15,9 +15,18 @@ class SessionRights:
     """Answers `agent.context.Rights` for one session; each policy is made fresh, so an answer counts at once."""
 
     def __init__(
-        self, root: Path, trust: TrustStore, settings: Callable[[], Settings], mode: Mode, *, has_reviewer: bool
+        self,
+        root: Path,
+        trust: TrustStore,
+        settings: Callable[[], Settings],
+        mode: Mode,
+        *,
+        has_reviewer: bool,
+        own: tuple[Path, ...] = (),
+        readable: tuple[Path, ...] = (),
     ) -> None:
         self._root, self._trust, self._settings = root, trust, settings
+        self._own, self._readable = own, readable
         self.mode: Mode = mode
         self.has_reviewer = has_reviewer
         self._grants: set[Grant] = set()
@@ -33,6 +42,8 @@ class SessionRights:
             has_reviewer=self.has_reviewer,
             asks_edits=settings.edits == "ask",
             grants=frozenset(self._grants),
+            own=self._own,
+            readable=self._readable,
         )
 
     def grant(self, tool: str, command: str | None) -> None:

@@ -247,6 +247,7 @@ class Session:
             diagnostics=services.collector,
             memory=self._memory,
             environment=connection.environment,
+            texts=services.blobs,
             spill_directory=services.spill_directory(self.id),
         )
 

@@ -78,10 +78,15 @@ def connection(host: Host, converter: cattrs.Converter | None = None) -> Connect
         client.on(method)(functools.partial(handle, door))
     for method, (handle, options) in STANDARD.items():
         client.on(method, options=options)(_checked(handle, door))
+    client.protocol.fm.commands.update({name: _by_name for name in commands.COMMANDS})  # advertised, never called
     for method, (handle, reply) in OURS.items():
         client.on(method, reply=reply, is_ordered=method == "hermitcrab/session/prompt")(_checked(handle, door))
     _add_beginning(client, door)
     return client
+
+
+def _by_name(*_arguments: Any) -> None:
+    raise AssertionError("`workspace/executeCommand` has a handler of its own")
 
 
 def _leaver(door: Door) -> Callable[[Connection], Awaitable[None]]:

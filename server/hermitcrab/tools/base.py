@@ -19,6 +19,7 @@ from hermitcrab.permissions.access import Access
 
 if TYPE_CHECKING:
     from hermitcrab.diagnostics.collect import Collector
+    from hermitcrab.store.blobs import BlobStore
     from hermitcrab.workspace.view import View
 
 
@@ -64,6 +65,7 @@ class ToolContext:
     memory: SessionMemory
     environment: Mapping[str, str]
     is_trusted: bool
+    texts: BlobStore  # texts as edits left them, by hash
     spill_directory: Path  # private to the session: output too long for a result goes here whole
 
 

@@ -6,10 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hermitcrab.core.edits import LineChange
 from hermitcrab.core.errors import StaleEditError, ToolError, UnconfirmedEditError
 from hermitcrab.core.events import EditConfirmed
 from hermitcrab.tools.base import ToolContext
-from hermitcrab.tools.diff import changed_lines
+from hermitcrab.tools.diff import blocks, changed_lines
 from hermitcrab.tools.excerpt import around, shown_lines
 
 if TYPE_CHECKING:
@@ -87,8 +88,9 @@ def _remember(context: ToolContext, outcome: EditOutcome, new_text: str) -> None
         memory.read_hashes.pop(outcome.path, None)
 
 
-def confirmed(context: ToolContext, outcome: EditOutcome) -> EditConfirmed:
-    """Return the event that tells of a change."""
+async def confirmed(context: ToolContext, outcome: EditOutcome) -> EditConfirmed:
+    """Return the event that tells of a change; the text after it is kept, so that the turn can be undone."""
+    lines = await asyncio.to_thread(_keep, context, outcome)
     return EditConfirmed(
         call=context.call,
         turn=context.turn,
@@ -98,8 +100,14 @@ def confirmed(context: ToolContext, outcome: EditOutcome) -> EditConfirmed:
         hunks=outcome.hunks,
         after_hash=outcome.after_hash,
         saved=outcome.saved,
+        lines=lines,
         created=outcome.created,
     )
+
+
+def _keep(context: ToolContext, outcome: EditOutcome) -> tuple[LineChange, ...]:
+    context.texts.put(outcome.after_text.encode("utf-8", "surrogatepass"))
+    return blocks(outcome.before.text, outcome.after_text)
 
 
 def notes_on(outcome: EditOutcome) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
 
+from hermitcrab.core.edits import LineChange
 from hermitcrab.core.text import split_lines
 from hermitcrab.tools.escape import visible
 from hermitcrab.tools.excerpt import line_ends
@@ -40,6 +41,14 @@ def unified(name: str, old: str | None, new: str, *, context: int = 3) -> str:
     for group in _grouped(line_changes(before, after), context):
         lines += _hunk(before, after, group, context, at)
     return "\n".join(lines)
+
+
+def blocks(old: str, new: str) -> tuple[LineChange, ...]:
+    """Return the change in whole lines."""
+    at, before, after = _middle(old, new, 0)
+    return tuple(
+        LineChange(at + k + 1, "".join(before[i:j]), "".join(after[k:m])) for i, j, k, m in line_changes(before, after)
+    )
 
 
 def counts(old: str, new: str) -> tuple[int, int]:

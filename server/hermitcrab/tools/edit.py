@@ -63,7 +63,7 @@ class Edit(Tool[EditInput]):
         else:
             outcome = await changing.apply(context, base, new_text, f"Edit {shown}")
         if outcome.created or outcome.hunks:
-            yield changing.confirmed(context, outcome)
+            yield await changing.confirmed(context, outcome)
         did = "Created" if outcome.created else "Edited"
         text = f"{did} `{shown}`{changing.remarks_on(outcome, new_text)}.\n{await changing.excerpt(outcome)}"
         yield ToolResult(text, notes=changing.notes_on(outcome))

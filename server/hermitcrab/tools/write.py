@@ -56,7 +56,7 @@ class Write(Tool[WriteInput]):
         else:
             outcome = await changing.apply(context, base, text, f"Write {shown}")
         if outcome.created or outcome.hunks:
-            yield changing.confirmed(context, outcome)
+            yield await changing.confirmed(context, outcome)
         added, removed = await asyncio.to_thread(counts, outcome.before.text, outcome.after_text)
         did = f"Created `{shown}`, {added} lines" if outcome.created else f"Wrote `{shown}`, +{added} -{removed} lines"
         yield ToolResult(f"{did}{changing.remarks_on(outcome, text)}.", notes=changing.notes_on(outcome))

@@ -41,12 +41,13 @@ class ToolText(WireModel):
 
 
 class ToolDiff(WireModel):
-    """One hunk of a change: `oldText` stood there, `newText` stands there now."""
+    """Whole lines that changed: `oldText` stood there, `newText` stands there now, from `line` on (counted from 1)."""
 
     type: Literal["diff"] = "diff"
     path: str
     old_text: str
     new_text: str
+    line: int | None = None
 
 
 ToolContent = Annotated[ToolText | ToolDiff, Field(discriminator="type")]

@@ -115,7 +115,8 @@ def _call_finished(event: events.ToolCallFinished) -> updates.ToolCallUpdate:
 
 def _edit(event: events.EditConfirmed) -> updates.ToolCallUpdate:
     diffs: list[content.ToolText | content.ToolDiff] = [
-        content.ToolDiff(path=str(event.path), old_text=hunk.before, new_text=hunk.after) for hunk in event.hunks
+        content.ToolDiff(path=str(event.path), old_text=change.before, new_text=change.after, line=change.line)
+        for change in event.lines
     ]
     return updates.ToolCallUpdate(
         tool_call_id=event.call,
