@@ -84,6 +84,26 @@ async def test_nested_repositories_are_listed_by_their_own_rules(repository: Pat
     assert listed(repository, files) == ["a.py", "b.bin", "sub/c.py", "vendor/inner/.gitignore", "vendor/inner/x.c"]
 
 
+async def test_a_submodule_that_was_never_fetched_is_an_empty_folder(repository: Path) -> None:
+    commit = plain_git(repository, "rev-parse", "HEAD").strip()
+    plain_git(repository, "update-index", "--add", "--cacheinfo", f"160000,{commit},lib")
+    (repository / "lib").mkdir()
+    assert listed(repository, await tracked_and_untracked(repository)) == ["a.py", "b.bin", "sub/c.py"]
+
+
+async def test_a_repository_whose_work_tree_is_another_one_is_not_followed(repository: Path) -> None:
+    inner = repository / "inner"
+    inner.mkdir()
+    plain_git(inner, "init", "-q")
+    plain_git(inner, "config", "core.worktree", str(repository))
+    assert listed(repository, await tracked_and_untracked(repository)) == ["a.py", "b.bin", "sub/c.py"]
+
+
+async def test_a_link_to_a_folder_is_listed_and_not_followed(repository: Path) -> None:
+    (repository / "loop").symlink_to(".")
+    assert listed(repository, await tracked_and_untracked(repository)) == ["a.py", "b.bin", "loop", "sub/c.py"]
+
+
 async def test_where_there_is_no_repository_git_cannot_tell(tmp_path: Path) -> None:
     assert await tracked_and_untracked(tmp_path) is None
 

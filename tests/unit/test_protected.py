@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermitcrab.permissions.access import Access, AccessKind
+from hermitcrab.permissions.links import protected_places
 from hermitcrab.permissions.protected import protected_by
 
 ROOT = Path("/home/me/project")
@@ -160,3 +162,43 @@ def test_reading_asks_only_for_what_holds_secrets(name: str, asks: bool) -> None
 
 def test_what_touches_nothing_is_never_protected() -> None:
     assert protected_by(Access("Todo", "none", "", "", (ROOT / ".git",))) == ""
+
+
+# Innocent names that protected ones lead to.
+
+
+def test_a_link_with_a_protected_name_protects_what_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / ".vscode").symlink_to("docs")
+    (tmp_path / ".envrc").symlink_to("not-there-yet")
+    (tmp_path / "link").symlink_to("docs")
+    places = protected_places(tmp_path)
+    assert set(places) == {tmp_path / "docs", tmp_path / "not-there-yet"}
+    edit = Access("Edit", "edit", "", "", (tmp_path / "docs" / "settings.json",))
+    assert (
+        protected_by(edit, places) == "`settings.json` is protected (our own files, or what a protected name leads to)"
+    )
+    assert not protected_by(Access("Edit", "edit", "", "", (tmp_path / "a.py",)), places)
+
+
+def test_a_git_file_protects_the_git_folder_it_names_and_the_common_one(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / ".git").write_text("gitdir: data\n")
+    (tmp_path / "data" / "commondir").write_text("../shared\n")
+    assert set(protected_places(tmp_path)) == {tmp_path / "data", tmp_path / "shared"}
+
+
+def test_an_ordinary_repository_adds_no_places(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    (tmp_path / ".vscode").mkdir()
+    assert protected_places(tmp_path) == ()
+
+
+def test_hostile_entries_neither_hang_nor_fail(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".git")
+    (tmp_path / ".env").symlink_to(".env")
+    (tmp_path / ".npmrc").symlink_to("/dev/zero")
+    (tmp_path / ".bashrc").write_bytes(b"gitdir: \xff\0x")
+    assert Path("/dev/zero") in protected_places(tmp_path)
+    assert protected_places(tmp_path / "gone") == ()

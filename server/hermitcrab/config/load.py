@@ -20,6 +20,7 @@ from hermitcrab.config.settings import Settings
 from hermitcrab.config.sources import Source, read_file
 from hermitcrab.core.errors import SettingsError
 from hermitcrab.permissions.rules import USER_SCOPES, Rule, Scope, parse_rule
+from hermitcrab.store.files import stamp
 from hermitcrab.store.paths import Paths
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class SettingsReader:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
-        self._files: dict[Path, tuple[tuple[int, int, int], Source | SettingsError | None]] = {}
+        self._files: dict[Path, tuple[tuple[int, int, int] | None, Source | SettingsError | None]] = {}
         self._guard = threading.Lock()
 
     def load(
@@ -91,13 +92,12 @@ class SettingsReader:
 
     def _file(self, path: Path, scope: Scope) -> Source | None:
         try:
-            found = path.stat()
+            state = stamp(path)
         except OSError:
             return read_file(path, scope)
-        state = (found.st_mtime_ns, found.st_size, found.st_ino)
         with self._guard:
             known = self._files.get(path)
-            if known is None or known[0] != state:
+            if known is None or state is None or known[0] != state:
                 known = self._files[path] = (state, _read_or_error(path, scope))
         if isinstance(known[1], SettingsError):
             raise SettingsError(str(known[1]))

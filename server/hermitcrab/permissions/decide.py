@@ -33,7 +33,7 @@ class Policy:
     has_reviewer: bool = False  # an editor is attached in which the user can review edits and undo them
     asks_edits: bool = False  # the user wants to be asked about edits all the same
     grants: frozenset[Grant] = frozenset()
-    own: tuple[Path, ...] = ()  # our own folders: no mode writes there unasked
+    own: tuple[Path, ...] = ()  # our own folders and `links.protected_places`: no mode writes there unasked
     readable: tuple[Path, ...] = ()  # folders outside the root that may be read, such as the session's spilt output
     folds_case: bool = False  # the root's file system takes two cases of a name for one
 

@@ -81,7 +81,10 @@ _FILE_GROUP = {name: group for group, names in _FILES.items() for name in names}
 
 
 def protected_by(access: Access, own: Iterable[Path] = ()) -> str:
-    """Return why a call needs a person's yes, or an empty string; `own` are our own folders outside the workspace."""
+    """Return why a call needs a person's yes, or an empty string.
+
+    `own` are places that are protected by what they are and not by name: our own folders, targets of protected links.
+    """
     if access.kind == "none":
         return ""
     own = tuple(own)
@@ -92,13 +95,17 @@ def protected_by(access: Access, own: Iterable[Path] = ()) -> str:
     return ""
 
 
+def is_protected_name(name: str) -> bool:
+    """Say whether a file or folder of that name is protected wherever it stands."""
+    name = folded(name)
+    return bool(_by_folder((name,)) or _by_name(name))
+
+
 def _written(path: Path, own: tuple[Path, ...]) -> str:
     parts = tuple(folded(part) for part in parts_of(path))
-    if _is_chat(parts):
-        return ""
-    if any(is_inside(path, folder, folds_case=True) for folder in own):
-        return "agent configuration"
-    return _by_folder(parts) or _by_name(parts[-1] if parts else "")
+    if any(is_inside(path, place, folds_case=True) for place in own):
+        return "" if _is_chat(parts) else "our own files, or what a protected name leads to"
+    return "" if _is_chat(parts) else _by_folder(parts) or _by_name(parts[-1] if parts else "")
 
 
 def _is_chat(parts: tuple[str, ...]) -> bool:

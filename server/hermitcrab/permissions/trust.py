@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from hermitcrab.core.errors import HermitcrabError, SettingsError
-from hermitcrab.store.files import read_own, write_whole
+from hermitcrab.store.files import read_own, stamp, write_whole
 from hermitcrab.store.locks import FileLock, LockedError
 from hermitcrab.store.paths import Paths
 
@@ -62,14 +62,13 @@ class TrustStore:
 
     def _folders(self) -> Mapping[str, Any]:
         try:
-            found = self._file.stat()
+            state = stamp(self._file)
+            with self._guard:
+                if state is None or self._known[0] != state:
+                    self._known = (state, _parse(read_own(self._file), self._file))
+                return self._known[1]
         except FileNotFoundError:
             return {}
-        state = (found.st_mtime_ns, found.st_size, found.st_ino)
-        with self._guard:
-            if self._known[0] != state:
-                self._known = (state, _parse(read_own(self._file), self._file))
-            return self._known[1]
 
     @contextlib.contextmanager
     def _changing(self) -> Generator[dict[str, Any]]:

@@ -132,6 +132,18 @@ async def tracked_and_untracked(root: Path) -> tuple[Path, ...] | None:
     return await _listing(root)
 
 
+async def _nested(folder: Path) -> tuple[Path, ...]:
+    """Return the files of a repository inside another; nothing for a submodule that was never fetched."""
+    try:
+        inside = await git(["rev-parse", "--show-toplevel"], folder)
+    except ToolError:
+        return ()
+    top = inside.output.removesuffix("\n")
+    if inside.exit_code or not await asyncio.to_thread(_is_same, top, folder):
+        return ()
+    return await _listing(folder) or ()
+
+
 async def _listing(root: Path) -> tuple[Path, ...] | None:
     names, deleted = await asyncio.gather(
         git(["ls-files", "-z", "-co", "--exclude-standard"], root),
@@ -141,7 +153,7 @@ async def _listing(root: Path) -> tuple[Path, ...] | None:
         return None
     files, nested = await asyncio.to_thread(_sort_out, root, names.output, deleted.output)
     for folder in nested:
-        files.extend(await tracked_and_untracked(folder) or ())
+        files.extend(await _nested(folder))
     return tuple(sorted(files))
 
 
@@ -162,6 +174,10 @@ def _is_folder(path: Path) -> bool:
 def _holds(top: str, root: Path) -> bool:
     """Say whether `root` is in the work tree git names: a repository may claim one that lies elsewhere."""
     return Path(os.path.realpath(root)).is_relative_to(os.path.realpath(top))
+
+
+def _is_same(top: str, folder: Path) -> bool:
+    return os.path.realpath(top) == os.path.realpath(folder)
 
 
 def _checked(args: Sequence[str]) -> list[str]:

@@ -7,12 +7,15 @@ import os
 import stat
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from hermitcrab.core.errors import HermitcrabError
 
 SMALL = 4_000_000
 """Bytes above which a file is not one of our small ones."""
+
+_RACY = 2_000_000_000  # nanoseconds: some file systems keep whole seconds, and two writes may fall into one
 
 
 def make_private(folder: Path) -> None:
@@ -58,6 +61,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells one state of a file from the next; None while it is too new for its time to tell."""
+    found = path.stat()
+    if abs(time.time_ns() - found.st_mtime_ns) < _RACY:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def read_small(path: Path, limit: int = SMALL) -> bytes:
