@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import math
 import ssl
 import time
@@ -61,6 +60,8 @@ def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
     seconds = _number(value)
     if seconds is not None or value is None:
         return seconds
+    import email.utils  # seldom needed and slow to come
+
     try:
         date = email.utils.parsedate_to_datetime(value)
     except ValueError:

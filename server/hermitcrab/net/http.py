@@ -52,9 +52,9 @@ class Dialler:
         route = route_to(destination.url, environment or {})
         return Exchange(self, destination, route, headers, body)
 
-    async def client(self, destination: Destination, route: Route) -> httpx.AsyncClient:
+    async def client(self, url: str, route: Route) -> httpx.AsyncClient:
         """Return the pool for `route`, made once (a change of proxy or authorities is another pool)."""
-        key = (destination.url.partition(":")[0], route)
+        key = (url.partition(":")[0], route)
         making = self._clients.get(key)
         if making is None or (making.done() and (making.cancelled() or making.exception() is not None)):
             making = self._clients[key] = asyncio.create_task(asyncio.to_thread(_make_client, key[0], route))
@@ -65,6 +65,10 @@ class Dialler:
         self._draining.add(task)
         task.add_done_callback(self._drained)
         asyncio.get_running_loop().call_later(_DRAIN_SECONDS, task.cancel)
+
+    async def warm(self, url: str, environment: Mapping[str, str]) -> None:
+        """Get ready to dial `url` without dialling: the first request then pays for no imports."""
+        await self.client(url, route_to(url, environment))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -172,7 +176,7 @@ class Exchange:
             self._news.clear()
 
     async def _run(self) -> None:
-        client = await self._dialler.client(self._destination, self._route)
+        client = await self._dialler.client(self._destination.url, self._route)
         import httpx  # costs nothing here: making the client imported it, off the loop
 
         try:

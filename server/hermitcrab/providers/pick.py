@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hermitcrab.core.errors import SettingsError
-from hermitcrab.core.ports import Provider
 
 if TYPE_CHECKING:
+    from hermitcrab.core.ports import Provider
     from hermitcrab.net.http import Dialler
 
 _CHOICES = "`anthropic/MODEL`, `scripted:FILE` or `offline`"

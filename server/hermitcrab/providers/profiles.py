@@ -89,10 +89,9 @@ def profile_of(model: str) -> Profile:
     A date or alias after a known name is the same model; any other relative borrows what its family can do, within
     careful bounds, but no price: an unknown price is said to be unknown.
     """
-    provider, _, bare = model.rpartition("/")
-    provider = provider or model.partition(":")[0]
-    if provider in _FREE:
+    if model.partition(":")[0] in _FREE:
         return Profile(model, price=Price(0, 0, 0, 0))
+    bare = model.rpartition("/")[2]
     related = [profile for profile in _PROFILES if bare == profile.name or bare.startswith(f"{profile.name}-")]
     if not related:
         return Profile(bare or model, is_known=False)
