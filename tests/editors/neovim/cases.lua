@@ -105,7 +105,8 @@ end
 
 function M.diagnostics_of_others_are_told_in_the_servers_units(T)
   local bufnr, uri = T.open('a.py', TEXT)
-  T.equal(T.send('hermitcrab/editor/diagnostics', { uri = uri }, true), { diagnostics = {} })
+  local none = { version = vim.lsp.util.buf_versions[bufnr], diagnostics = {} }
+  T.equal(T.send('hermitcrab/editor/diagnostics', { uri = uri }, true), none, 'nobody else reports here')
   local others = api.nvim_create_namespace('some.linter')
   vim.diagnostic.set(others, bufnr, { problem('linter', 1, 20, 24) }) -- bytes
   T.send('textDocument/publishDiagnostics', {
@@ -200,7 +201,7 @@ function M.a_permission_question_is_answered_with_the_option(T)
   local answer = T.send('hermitcrab/permission/request', question('1', 'echo one\necho \226\128\174two'), true)
   T.equal(answer, { outcome = { outcome = 'selected', optionId = 'always' } })
   T.equal(asked, {
-    { 'Run a command', { 'echo one', 'echo <U+202E>two' }, { 'Allow once', 'Allow for this session', 'No' } },
+    { 'Hermitcrab asks: Run a command?', { 'echo one', 'echo <U+202E>two' }, { 'Allow once', 'Allow for this session', 'No' } },
   })
   T.equal(#api.nvim_list_wins(), 1, 'the float is gone')
 end
@@ -378,7 +379,7 @@ end
 
 function M.the_chat_tells_a_turn(T)
   local _, bufnr = chat(T)
-  require('hermitcrab.chat').user_said(require('hermitcrab.sessions').current(), 'Fix it')
+  T.update({ sessionUpdate = 'user_message_chunk', messageId = 't1', content = { type = 'text', text = 'Fix it' } })
   T.update({ sessionUpdate = 'state_update', state = 'running', turnId = 't1' })
   T.update(says('I will ', 'm1', 0))
   T.update(says('will look.\n\nTwice', 'm1', 2)) -- overlaps what is shown
@@ -405,7 +406,7 @@ function M.the_chat_tells_a_turn(T)
     '## Hermitcrab', '', 'I will look.', '', 'Twice', '',
     '✓ Read a.py', '  │ one', '  │ two', '',
     '✓ Edit  (not saved)', '  ┃ a.py', '  ┃ - nmae', '  ┃ + name', '',
-    '✗ Bash rm -rf /  (denied by the user)', '  │ denied by the user', '',
+    '✗ Bash rm -rf /  (denied by the user)', '',
     'Plan', '  ✓ look', '  ○ fix', '',
     'Done.', '', '',
   })
@@ -429,23 +430,30 @@ function M.streaming_follows_only_who_is_at_the_end(T)
   T.equal(api.nvim_get_current_win(), code, 'the focus is where it was')
 end
 
-function M.a_long_stream_is_cheap(T)
+function M.a_long_stream_costs_no_more_at_its_end(T)
   local _, bufnr = chat(T)
   local on_update = require('hermitcrab.sessions').on_update
-  local start = vim.uv.hrtime()
-  for index = 1, 20000 do
-    on_update(nil, { sessionId = 's1', update = says('word ' .. (index % 20 == 0 and '\n' or ''), 'm1') }, { client_id = T.client.id })
-    if index % 200 == 0 then
-      vim.wait(0)
-    end
+  local function cpu_ms()
+    local used = vim.uv.getrusage()
+    return (used.utime.sec + used.stime.sec) * 1000 + (used.utime.usec + used.stime.usec) / 1000
   end
-  settled(T, bufnr, 'word')
+  local costs = {}
+  for _ = 1, 4 do
+    local start = cpu_ms()
+    for index = 1, 5000 do
+      local text = 'word ' .. (index % 20 == 0 and '\n' or '')
+      on_update(nil, { sessionId = 's1', update = says(text, 'm1') }, { client_id = T.client.id })
+      if index % 200 == 0 then
+        vim.wait(35) -- as long as a repaint is put off
+      end
+    end
+    costs[#costs + 1] = cpu_ms() - start
+  end
   T.wait_for('all words', function()
     return api.nvim_buf_line_count(bufnr) > 1000
   end)
-  local each = (vim.uv.hrtime() - start) / 20000 / 1000
-  io.stdout:write(('%.1f µs a piece\n'):format(each))
-  assert(each < 200, 'a piece costs ' .. each .. ' µs')
+  io.stdout:write('CPU ms for 5,000 pieces each: ', table.concat(costs, ', '), '\n')
+  assert(costs[4] < 3 * costs[1] + 50, 'it grows dearer: ' .. table.concat(costs, ', '))
 end
 
 function M.live_output_shows_its_end_then_folds(T)
@@ -483,11 +491,11 @@ end
 function M.status_tells_model_mode_and_state(T)
   T.open('a.py', TEXT)
   T.send('hermitcrab/status', { version = '0', model = 'scripted', mode = 'default', trusted = true, running = 0 })
-  T.equal(require('hermitcrab').status(), 'hermitcrab: scripted · default · ready')
+  T.equal(require('hermitcrab').status(), 'hermitcrab: scripted · ready')
   T.update({ sessionUpdate = 'state_update', state = 'running', turnId = 't1' })
   T.update({ sessionUpdate = 'tool_call', toolCallId = 'c1', title = 'Read a.py', status = 'in_progress' })
   T.update({ sessionUpdate = 'usage_update', used = 500, size = 1000 })
-  T.equal(require('hermitcrab').status(), '● hermitcrab: scripted · default · 50% of context · Read a.py')
+  T.equal(require('hermitcrab').status(), '● hermitcrab: scripted · 50% of context · Read a.py')
 end
 
 return M

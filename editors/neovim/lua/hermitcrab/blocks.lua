@@ -71,16 +71,12 @@ end
 local function tool_line(tool, text, diffs)
   local status = tool.status or 'pending'
   local line = ('%s %s'):format(signs[status] or '○', tool.title or tool.toolCallId)
-  local remarks = {} ---@type string[]
+  local remarks = vim.tbl_get(tool, 'rawOutput', 'notes') or {}
   if status == 'failed' then
-    remarks[1] = vim.trim(vim.split(text, '\n', { plain = true })[1])
-  elseif #diffs > 0 and vim.tbl_get(tool, 'rawOutput', 'saved') == false then
-    remarks[1] = 'not saved'
+    remarks = { vim.trim(vim.split(text, '\n', { plain = true })[1]) }
+  elseif #remarks == 0 and #diffs > 0 and vim.tbl_get(tool, 'rawOutput', 'saved') == false then
+    remarks = { 'not saved' }
   end
-  vim.list_extend(remarks, vim.tbl_get(tool, 'rawOutput', 'notes') or {})
-  remarks = vim.tbl_filter(function(remark)
-    return remark ~= '' and remark ~= 'unsaved'
-  end, remarks)
   local whole = #remarks > 0 and ('%s  (%s)'):format(line, table.concat(remarks, '; ')) or line
   return (whole:gsub('\n', '\\n'))
 end
@@ -146,7 +142,7 @@ function writers.tool(block)
   if block.live and (status == 'in_progress' or status == 'pending') then
     local output = lines_of(block.live)
     add_body(lines, M.OPEN, vim.list_slice(output, math.max(#output - LIVE + 1, 1)))
-  elseif text ~= '' and #diffs == 0 then
+  elseif text ~= '' and #diffs == 0 and not (status == 'failed' and not vim.trim(text):find('\n')) then
     add_body(lines, M.FOLDED, shortened(lines_of(text)))
   end
   lines[#lines + 1] = ''

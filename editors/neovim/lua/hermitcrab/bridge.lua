@@ -171,6 +171,9 @@ function M.foreign_diagnostics(bufnr, encoding, where)
   for namespace in pairs(next(here) and here or known) do
     version = math.min(version or math.huge, known[namespace] or -1)
   end
+  if not next(known) and #vim.lsp.get_clients({ bufnr = bufnr }) == 1 then
+    version = vim.lsp.util.buf_versions[bufnr] -- Nobody but us reports here, so nothing is still to come.
+  end
   return found, version ~= -1 and version or nil
 end
 

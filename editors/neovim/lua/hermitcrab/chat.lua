@@ -1,6 +1,7 @@
 -- The chat: one buffer per session that shows its updates, and the window beside the code that shows the buffer.
 local M = {}
 local api = vim.api
+local namespace = api.nvim_create_namespace('hermitcrab.chat') -- the hint of an empty chat
 
 ---@class hermitcrab.Chat
 ---@field session hermitcrab.Session
@@ -9,8 +10,8 @@ local api = vim.api
 ---@field tools table<string, hermitcrab.Entry>
 ---@field plan? hermitcrab.Entry
 ---@field said table<string, integer> message id -> code points shown
----@field turns table<string, integer> turn id -> where its words begin in the transcript
 ---@field answering boolean the heading of the answer stands already
+---@field has_hint boolean nothing was said yet
 
 ---@type table<string, hermitcrab.Chat>
 local chats = {}
@@ -55,14 +56,17 @@ local function make(session)
   vim.bo[bufnr].modifiable = false
   vim.b[bufnr].hermitcrab_session = session.id
   set_keys(bufnr)
+  api.nvim_buf_set_extmark(bufnr, namespace, 0, 0, {
+    virt_text = { { 'i: write to the agent · q: close', 'Comment' } },
+  })
   return {
     session = session,
     bufnr = bufnr,
     transcript = require('hermitcrab.transcript').new(bufnr),
     tools = {},
     said = {},
-    turns = {},
     answering = false,
+    has_hint = true,
   }
 end
 
@@ -86,7 +90,7 @@ function M.restart(session)
   api.nvim_buf_set_lines(chat.bufnr, 0, -1, false, {})
   vim.bo[chat.bufnr].modifiable = false
   chat.transcript = require('hermitcrab.transcript').new(chat.bufnr)
-  chat.tools, chat.said, chat.turns, chat.plan, chat.answering = {}, {}, {}, nil, false
+  chat.tools, chat.said, chat.plan, chat.answering = {}, {}, nil, false
 end
 
 --- Whether the user can see the chat of this session.
@@ -118,8 +122,10 @@ function M.winbar()
   local id = vim.b[api.nvim_win_get_buf(vim.g.statusline_winid or 0)].hermitcrab_session
   local session = id and chats[id] and chats[id].session
   local sessions = require('hermitcrab.sessions')
-  local text = table.concat(sessions.describe(session), ' · '):gsub('%%', '%%%%')
-  return ' %#Title#Hermitcrab%* ' .. text .. '%=%#Comment# i prompt · q close '
+  local text = table.concat(sessions.describe(session), ' · ')
+  local room = api.nvim_win_get_width(vim.g.statusline_winid or 0) - vim.fn.strdisplaywidth(' Hermitcrab  ' .. text)
+  local right = room >= 12 and '%=%#Comment#i: write ' or ''
+  return ' %#Title#Hermitcrab%*  %<' .. text:gsub('%%', '%%%%') .. right
 end
 
 local window_options = {
@@ -212,20 +218,6 @@ local function note(chat, text, level)
   chat.transcript:add({ kind = 'note', text = text, level = level })
 end
 
---- Writes down what the user said; `turn` puts it before what came of it already.
----@param session hermitcrab.Session
----@param text string
----@param turn? string
-function M.user_said(session, text, turn)
-  local chat = M.of(session)
-  local at = turn and chat.turns[turn] or #chat.transcript.entries + 1
-  chat.transcript:add({ kind = 'heading', text = 'You' }, at)
-  chat.transcript:extend(chat.transcript:add({ kind = 'text' }, at + 1), text)
-  if at + 1 == #chat.transcript.entries then
-    chat.answering = false
-  end
-end
-
 --- Drops the part of a chunk that is already shown.
 ---@param chat hermitcrab.Chat
 ---@param update table
@@ -305,10 +297,6 @@ local endings = { cancelled = 'Cancelled.', refusal = 'The model refused to go o
 local function state(chat, update)
   local reason = type(update.stopReason) == 'string' and update.stopReason or nil
   local message = type(update.message) == 'string' and update.message or endings[reason]
-  if update.state == 'running' and type(update.turnId) == 'string' and not chat.turns[update.turnId] then
-    chat.turns[update.turnId] = #chat.transcript.entries + 1
-    chat.answering, chat.plan = false, nil
-  end
   if message and update.state ~= 'requires_action' then
     answer_begins(chat)
     note(chat, message, reason and reason ~= 'end_turn' and reason ~= 'cancelled' and 'error' or nil)
@@ -326,8 +314,9 @@ local readers = {
   tool_call_update = tool,
   state_update = state,
   user_message_chunk = function(chat, update)
-    chat.answering = false
-    M.user_said(chat.session, update.content.text or '')
+    chat.answering, chat.plan = false, nil
+    chat.transcript:add({ kind = 'heading', text = 'You' })
+    chat.transcript:extend(chat.transcript:add({ kind = 'text' }), update.content.text or '')
   end,
   plan = function(chat, update)
     answer_begins(chat)
@@ -343,7 +332,12 @@ local readers = {
 function M.on_update(session, update)
   local reader = readers[update.sessionUpdate]
   if reader then
-    reader(M.of(session), update)
+    local chat = M.of(session)
+    reader(chat, update)
+    if chat.has_hint and chat.transcript:last() then
+      chat.has_hint = false
+      api.nvim_buf_clear_namespace(chat.bufnr, namespace, 0, -1)
+    end
   end
 end
 

@@ -51,17 +51,13 @@ local function with_session(done, fresh)
   end
 end
 
---- Notes that a turn began because of the user: its words are shown, its chat opens if it should.
+--- A turn began because of the user: its chat opens if it should.
 ---@param session hermitcrab.Session
----@param said string
----@param turn? string
 ---@param is_question boolean
-local function turn_began(session, said, turn, is_question)
-  local chat = require('hermitcrab.chat')
-  chat.user_said(session, said, turn)
+local function turn_began(session, is_question)
   local open = require('hermitcrab').options.open
   if open == 'always' or (open == 'ask' and is_question) then
-    chat.open(session)
+    require('hermitcrab.chat').open(session)
   end
 end
 
@@ -86,8 +82,8 @@ end
 function M.send(text, taken)
   with_session(function(session, client)
     local params = { sessionId = session.id, prompt = prompt_of(client, text) }
-    request(client, 'hermitcrab/session/prompt', params, function(result)
-      turn_began(session, text, result and result.turnId, true)
+    request(client, 'hermitcrab/session/prompt', params, function()
+      turn_began(session, true)
       if taken then
         taken()
       end
@@ -97,7 +93,7 @@ end
 
 -- Code actions ------------------------------------------------------------------------------------------------------
 
---- What the user reads as having said, for a command of ours.
+--- How the titles of our actions begin.
 local titles = { ['hermitcrab.fix'] = 'Fix', ['hermitcrab.explain'] = 'Explain', ['hermitcrab.ask'] = 'Ask' }
 
 --- Tells what an undo did, in one line.
@@ -121,8 +117,7 @@ end
 --- Sends a command to the server, where it runs; the answer names the session that will tell the rest.
 ---@param client vim.lsp.Client
 ---@param command lsp.Command
----@param said string
-local function execute(client, command, said)
+local function execute(client, command)
   local params = { command = command.command, arguments = command.arguments }
   request(client, 'workspace/executeCommand', params, function(result)
     if type(result) ~= 'table' then
@@ -131,41 +126,25 @@ local function execute(client, command, said)
       tell_undo(result)
     elseif result.sessionId and titles[command.command] then
       local session = require('hermitcrab.sessions').choose(result.sessionId, client.id)
-      turn_began(session, said, result.turnId, command.command ~= 'hermitcrab.fix')
+      turn_began(session, command.command ~= 'hermitcrab.fix')
     end
   end)
 end
 
---- What the chat shows for an action: its words, and the place.
----@param command lsp.Command
----@param bufnr integer
----@return string
-local function said_by(command, bufnr)
-  local argument = (command.arguments or {})[1]
-  local title = command.title or titles[command.command] or command.command
-  if type(argument) ~= 'table' then
-    return title
-  end
-  local path = argument.uri and vim.uri_to_fname(argument.uri) or api.nvim_buf_get_name(bufnr)
-  local line = vim.tbl_get(argument, 'range', 'start', 'line')
-  local place = vim.fn.fnamemodify(path, ':~:.') .. (line and (':' .. (line + 1)) or '')
-  return ('%s (%s)'):format(argument.question or title, place)
-end
-
 --- Runs a command of a code action; for *Ask…* the question is put to the user first.
 ---@param command lsp.Command
----@param ctx { client_id: integer, bufnr: integer }
+---@param ctx { client_id: integer }
 function M.on_command(command, ctx)
   local client = assert(vim.lsp.get_client_by_id(ctx.client_id))
   command = vim.deepcopy(command)
   local argument = (command.arguments or {})[1]
   if command.command ~= 'hermitcrab.ask' or (type(argument) == 'table' and argument.question) then
-    return execute(client, command, said_by(command, ctx.bufnr))
+    return execute(client, command)
   end
   vim.ui.input({ prompt = 'Ask Hermitcrab: ' }, function(question)
     if question and vim.trim(question) ~= '' then
       command.arguments = { vim.tbl_extend('force', argument or vim.empty_dict(), { question = question }) }
-      execute(client, command, said_by(command, ctx.bufnr))
+      execute(client, command)
     end
   end)
 end
@@ -243,11 +222,10 @@ local function take_action(name, opts, question, otherwise)
     end
     if command then
       command = vim.deepcopy(command)
-      command.title = command.title or action.title
       if question then
         command.arguments = { vim.tbl_extend('force', (command.arguments or {})[1] or {}, { question = question }) }
       end
-      M.on_command(command, { client_id = client.id, bufnr = bufnr })
+      M.on_command(command, { client_id = client.id })
     end
   end
   client:request('textDocument/codeAction', place(client, opts), function(err, actions)
@@ -347,7 +325,9 @@ local function choose_session()
       kind = 'hermitcrab_session',
       format_item = function(session)
         local title = session.title ~= '' and session.title or session.sessionId
-        return ('%s  (%d turns, %s)'):format(title:gsub('%c', ' '), session.turns, session.updatedAt:sub(1, 16):gsub('T', ' '))
+        local turns = session.turns == 1 and 'one turn' or session.turns .. ' turns'
+        local when = session.updatedAt:sub(1, 16):gsub('T', ' ')
+        return ('%s  (%s, %s)'):format(title:gsub('%c', ' '), turns, when)
       end,
     }, function(session)
       if session then

@@ -71,7 +71,7 @@ local function show_float(params, hint)
   vim.bo[buffer].modifiable = false
   local window = api.nvim_open_win(buffer, false, {
     relative = 'editor',
-    row = 1,
+    row = 1, -- until its height is known
     col = math.floor((vim.o.columns - width - 2) / 2),
     width = width,
     height = math.min(#lines, room),
@@ -88,7 +88,15 @@ local function show_float(params, hint)
   vim.wo[window].listchars = 'tab:→ ,trail:·,nbsp:␣'
   vim.wo[window].winhighlight = 'FloatBorder:DiagnosticWarn,FloatTitle:DiagnosticWarn'
   local height = api.nvim_win_text_height(window, {}).all
-  api.nvim_win_set_height(window, math.min(height, room))
+  local shown = math.min(height, room)
+  local cursor_is_high = vim.fn.screenrow() <= vim.o.lines / 2
+  local row = cursor_is_high and vim.o.lines - shown - #params.options - 7 or 1 -- clear of the text being written
+  api.nvim_win_set_config(window, {
+    relative = 'editor',
+    row = math.max(row, 1),
+    col = math.floor((vim.o.columns - width - 2) / 2),
+    height = shown,
+  })
   float = { window = window, buffer = buffer }
   return height <= room
 end
@@ -169,7 +177,7 @@ local function choose(question)
   end
   vim.cmd.redraw()
   vim.ui.select(choices, {
-    prompt = (M.visible(params.title):gsub('%c', ' ')),
+    prompt = ('Hermitcrab asks: %s?'):format((M.visible(params.title):gsub('%c', ' '))),
     kind = 'hermitcrab_permission',
     format_item = function(option)
       return option.name
@@ -238,6 +246,9 @@ end
 --- `hermitcrab/permission/request`: asks the user and returns the answer.
 function M.on_request(_, params, ctx)
   local co = assert(coroutine.running(), 'a permission request needs a coroutine')
+  local session = require('hermitcrab.sessions').get(params.sessionId, ctx.client_id)
+  local call = { sessionUpdate = 'tool_call_update', toolCallId = params.toolCall.toolCallId, title = params.title }
+  require('hermitcrab.chat').on_update(session, call)
   waiting[#waiting + 1] = {
     params = params,
     client_id = ctx.client_id,

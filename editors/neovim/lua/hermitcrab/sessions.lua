@@ -12,7 +12,7 @@ local M = {}
 ---@field used? integer tokens in the context
 ---@field size? integer tokens it can hold
 ---@field doing? string what it is at: the title of the last tool call
----@field asked? boolean the user asked something this turn and waits for words
+---@field changed table<string, boolean> the files this turn changed; whether they are saved
 
 ---@type table<string, hermitcrab.Session>
 local sessions = {}
@@ -31,7 +31,7 @@ end
 ---@param client_id integer
 ---@return hermitcrab.Session
 function M.get(id, client_id)
-  sessions[id] = sessions[id] or { id = id, client_id = client_id, state = 'idle' }
+  sessions[id] = sessions[id] or { id = id, client_id = client_id, state = 'idle', changed = {} }
   sessions[id].client_id = client_id
   return sessions[id]
 end
@@ -78,22 +78,47 @@ local endings = {
   max_turn_requests = 'stopped after too many steps',
 }
 
+--- What the user sees of a turn that went well while the chat is closed.
+---@param session hermitcrab.Session
+---@return string
+local function changes(session)
+  local names = {}
+  for path, saved in vim.spairs(session.changed) do
+    names[#names + 1] = vim.fn.fnamemodify(path, ':t') .. (saved and '' or ' (not saved)')
+  end
+  local words = #names > 0 and 'changed ' .. table.concat(names, ', ') or 'done, nothing changed'
+  return words .. ' · :Hermitcrab chat tells more'
+end
+
 ---@param session hermitcrab.Session
 ---@param update table
 local function on_state(session, update)
   local was = session.state
   session.state = update.state
   session.turn = value(update.turnId) or session.turn
+  if was == 'idle' then
+    session.changed = {}
+  end
   if update.state ~= 'idle' or was == 'idle' then
     return
   end
   session.doing = nil
   local reason = value(update.stopReason)
-  local words = value(update.message) or endings[reason]
+  local well = reason == nil or reason == 'end_turn'
   if not require('hermitcrab.chat').is_visible(session.id) then
-    local well = reason == nil or reason == 'end_turn'
-    local level = well and vim.log.levels.INFO or vim.log.levels.WARN
-    require('hermitcrab').notify(words or 'done; `:Hermitcrab chat` tells more', level)
+    local words = value(update.message) or endings[reason] or changes(session)
+    require('hermitcrab').notify(words, well and vim.log.levels.INFO or vim.log.levels.WARN)
+  end
+end
+
+---@param session hermitcrab.Session
+---@param update table
+local function on_tool(session, update)
+  session.doing = value(update.title) or session.doing
+  for _, content in ipairs(value(update.content) or {}) do
+    if content.type == 'diff' then
+      session.changed[content.path] = vim.tbl_get(update, 'rawOutput', 'saved') == true
+    end
   end
 end
 
@@ -111,9 +136,8 @@ local notes = {
   session_info_update = function(session, update)
     session.title = update.title
   end,
-  tool_call = function(session, update)
-    session.doing = value(update.title) or session.doing
-  end,
+  tool_call = on_tool,
+  tool_call_update = on_tool,
 }
 
 --- `hermitcrab/session/update`: one piece of news of one session.
@@ -162,13 +186,17 @@ end
 ---@type table<string, string>
 local words = { running = 'working', requires_action = 'waits for your answer', idle = 'ready' }
 
---- Returns model, mode and state of a session, or of the server when there is none yet.
+--- Returns model, mode (unless it is the usual one) and state of a session, or of the server when there is none yet.
 ---@param session? hermitcrab.Session
 ---@return string[]
 function M.describe(session)
   local _, server = next(servers)
   server = server or {}
-  local parts = { session and session.model or server.model, session and session.mode or server.mode }
+  local model = session and session.model or server.model
+  local mode = session and session.mode or server.mode
+  local parts = {} ---@type string[]
+  parts[1] = model and model:gsub('^(scripted:).*/', '%1') or nil
+  parts[#parts + 1] = mode ~= 'default' and mode or nil
   if session and session.used and (session.size or 0) > 0 then
     parts[#parts + 1] = ('%d%% of context'):format(math.floor(100 * session.used / session.size + 0.5))
   end
@@ -179,7 +207,7 @@ function M.describe(session)
   parts[#parts + 1] = state
   return vim.tbl_map(function(part)
     return (part:gsub('%c', ' '))
-  end, vim.tbl_values(parts))
+  end, parts)
 end
 
 --- Returns the text of the status line component.

@@ -25,17 +25,14 @@ function M.new(bufnr)
   return setmetatable({ bufnr = bufnr, entries = {}, waiting = false }, Transcript)
 end
 
---- Adds a block at the end, or before the entry at `index`.
+--- Adds a block at the end.
 ---@param block hermitcrab.Block
----@param index? integer
 ---@return hermitcrab.Entry
-function Transcript:add(block, index)
-  index = index or #self.entries + 1
-  local following = self.entries[index]
-  local before = self.entries[index - 1]
-  local first = following and following.first or (before and before.first + #before.lines or 0)
+function Transcript:add(block)
+  local before = self:last()
+  local first = before and before.first + #before.lines or 0
   local entry = { block = block, first = first, lines = {}, dirty = true, pending = {} }
-  table.insert(self.entries, index, entry)
+  table.insert(self.entries, entry)
   self:touch(entry)
   return entry
 end
