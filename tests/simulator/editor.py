@@ -67,6 +67,7 @@ class SimulatedEditor:
     applied: list[tuple[str, list[tuple[Range, str]]]] = field(default_factory=list)
     before_apply: list[Callable[[], None]] = field(default_factory=list)  # each is called once
     after_apply: list[Callable[[], None]] = field(default_factory=list)
+    _edited: dict[str, int] = field(default_factory=dict)  # version after the server's last edit
     _told: dict[str, str] = field(default_factory=dict)
     _pending: dict[str, list[tuple[int, list[Change]]]] = field(default_factory=dict)
 
@@ -120,6 +121,7 @@ class SimulatedEditor:
             first, last = (offset_at(text, *place, manners.encoding) for place in (start, end))
             new = _with_line_end(new, manners.line_end)  # noqa: PLW2901
             changes.append(buffer.replace(first, last, new, manners.encoding))
+        self._edited[uri] = buffer.version
         self._tell(uri, changes)
         return True, ""
 
@@ -127,6 +129,8 @@ class SimulatedEditor:
         await asyncio.sleep(self.manners.latency)
         if not self.manners.saves or uri not in self.buffers:
             return False
+        if self._edited.get(uri) != self.buffers[uri].version:
+            return False  # our clients never save over what the user typed since the server's edit
         self.save(uri)
         return True
 
@@ -189,6 +193,7 @@ class InProcess:
     manners: Manners
     sent: list[BufferEdit] = field(default_factory=list)
     saves_asked: int = 0
+    told: set[str] = field(default_factory=set)  # every character the server ever heard of
 
     def __post_init__(self) -> None:
         self.editor = SimulatedEditor(self.manners, self)
@@ -221,6 +226,7 @@ class InProcess:
         self.documents.open(self.connection, uri, Path(unquote(urlsplit(uri).path)), "python", version, text)
 
     def did_change(self, uri: str, version: int, changes: Sequence[Change]) -> None:
+        self.told.update(*(change.text for change in changes))
         told = [TextChange(change.text, change.start, change.end, self.manners.encoding) for change in changes]
         self.documents.change(self.connection, uri, version, told)
 

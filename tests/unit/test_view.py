@@ -299,7 +299,7 @@ def test_a_stale_edit_that_is_dropped_is_not_taken_for_done(tmp_path: Path) -> N
 def test_an_edit_without_an_echo_is_unconfirmed_and_not_sent_again(tmp_path: Path) -> None:
     async def story() -> None:
         desk = Desk(tmp_path, Manners(echo="missing"))
-        with pytest.raises(UnconfirmedEditError, match="may or may not"):
+        with pytest.raises(UnconfirmedEditError, match="may or may not have been made"):
             await desk.fix()
         await asyncio.sleep(5)
         assert len(desk.client.sent) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ class Waits:
 
 
 DEFAULT_WAITS = Waits()
+
+_OF_VERSIONS = re.compile(r"version|changed|modified|stale|outdated|out of date", re.IGNORECASE)
 
 
 class BufferWriter:
@@ -145,7 +148,7 @@ class BufferWriter:
             why = "was closed before it" if watch.is_closed else f"did not within {profile.echo_seconds:g} s"
             raise self._unconfirmed(
                 f"the edit of `{self._name}` was sent, but the editor's text {why} show it alone and in its place; "
-                f"it may or may not be there, and it is not sent again. {_shown_removed(lost) if lost else ''}",
+                f"it may or may not have been made, and it is not sent again. {_shown_removed(lost) if lost else ''}",
                 hunks,
             )
 
@@ -168,7 +171,7 @@ class BufferWriter:
 
     def _refusal(self, sent: BufferEdit, reply: ApplyReply) -> ToolError:
         reason = f" ({reply.reason})" if reply.reason else ""
-        if self._document.text != sent.text:
+        if self._document.text != sent.text or not reply.reason or _OF_VERSIONS.search(reply.reason):
             return StaleEditError(
                 f"`{self._name}` changed while the edit was on its way and the editor refused it{reason}; "
                 "nothing was changed, read the file again and redo the edit"
