@@ -97,7 +97,7 @@ class RawClient:
 
     async def leave(self) -> None:
         self._reading.cancel()
-        self.writer.close()
+        self.writer.transport.abort()
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()
 

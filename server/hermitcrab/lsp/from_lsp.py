@@ -91,16 +91,16 @@ def diagnostic(item: Any, document: Document, version: int | None, encoding: Pos
         start, end = span(item["range"], document, encoding)
     except (KeyError, TypeError, ValueError):
         start = end = (0, 0)
-    code = item.get("code")
+    code, severity = field_of(item, "code"), field_of(item, "severity")
     return Diagnostic(
         path=document.path,
         line=start[0],
         column=start[1],
         end_line=end[0],
         end_column=end[1],
-        severity=_SEVERITIES.get(item.get("severity"), "error"),
-        message=str(item.get("message") or ""),
-        source=str(item.get("source") or ""),
+        severity=_SEVERITIES.get(severity, "error") if isinstance(severity, int) else "error",
+        message=str(field_of(item, "message") or ""),
+        source=str(field_of(item, "source") or ""),
         code="" if code is None else str(code),
         version=version,
     )
