@@ -187,7 +187,8 @@ class Demo:
         after = await self._run_tests(self._copies.make(files, shown))
         faults += _judge_tests(mutated, before, after)
         total = sum(story.seconds)
-        self._screen.line(f"   {len(story.seconds)} turns in {total:.1f} s, {self._questions} permission question{"" if self._questions == 1 else "s"}")
+        questions = "1 permission question" if self._questions == 1 else f"{self._questions} permission questions"
+        self._screen.line(f"   {len(story.seconds)} turns in {total:.1f} s, {questions}")
         if self._keep:
             self._screen.line(f"   kept: {story.root}")
         for fault in faults:
