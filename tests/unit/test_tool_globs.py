@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
 from pathlib import Path
 
-import pathspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hermitcrab.core.errors import ToolError
 from hermitcrab.tools.globs import compile_glob
-from hermitcrab.tools.ignore import is_ignored, read_rules
+from hermitcrab.tools.ignore import IgnoreRule, is_ignored, read_rules
 from hermitcrab.tools.walk import walk
 
 
@@ -81,22 +81,47 @@ LINES = st.sampled_from(
         "x ",
         "/build/a*",
         "[ab]",
+        "a/",
+        "!a/b",
+        "/b/",
+        "*/a",
+        "x/**/b",
+        "[!ab]",
+        "[^ab]",
+        "\\!a",
+        "**",
+        "!*.py",
+        "a?py",
+        "!x/",
     ]
 )
 
 
-@settings(deadline=None)
-@given(st.lists(LINES, max_size=4), PATHS)
-def test_ignore_files_mean_what_they_mean_elsewhere(lines: list[str], path: str):
-    oracle = pathspec.GitIgnoreSpec.from_lines(lines)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(LINES, max_size=4), st.lists(PATHS, min_size=1, max_size=12, unique=True))
+def test_ignore_files_mean_what_git_means(repository: Path, lines: list[str], paths: list[str]):
+    (repository / ".gitignore").write_text("".join(f"{line}\n" for line in lines))
+    asked = "".join(f"{path}\0" for path in paths)
+    words = ["git", "check-ignore", "--no-index", "-z", "--stdin"]
+    done = subprocess.run(words, cwd=repository, input=asked, capture_output=True, text=True, check=False)
     rules = [("", read_rules("\n".join(lines)))]
+    assert [path for path in paths if is_left_out(rules, path)] == done.stdout.split("\0")[:-1]
+
+
+def is_left_out(rules: list[tuple[str, tuple[IgnoreRule, ...]]], path: str) -> bool:
+    """Say what a walk would do: it does not go into a folder that is ignored."""
     parts = path.split("/")
     folders = ["/".join(parts[:end]) for end in range(1, len(parts))]
-    ours = any(is_ignored(rules, folder, is_folder=True) for folder in folders) or is_ignored(
+    return any(is_ignored(rules, folder, is_folder=True) for folder in folders) or is_ignored(
         rules, path, is_folder=False
     )
-    theirs = any(oracle.match_file(f"{folder}/") for folder in folders) or oracle.match_file(path)
-    assert ours == theirs
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("repository")
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    return root
 
 
 def test_a_walk_follows_ignore_files_on_its_way_but_no_links(tmp_path: Path):
