@@ -131,6 +131,17 @@ def contains(base: str, now: str, hunks: Sequence[Hunk]) -> bool:
     return all(_size(foreign) < _size(_diff(without, now, is_close=True)) for without in _without(base, ours))
 
 
+def stands_apart(base: str, now: str, hunks: Sequence[Hunk]) -> bool:
+    """Say whether whatever else changed from `base` to `now` keeps clear of these hunks, however one looks at it."""
+    expected = apply(base, hunks)
+    places = _places_after(hunks)
+    for other in _diff(expected, now, is_close=True):
+        left, right = _slides(expected, other)
+        if any(other.start - left <= end and other.end + right >= start for start, end in places):
+            return False
+    return True
+
+
 _SINGLY = 16
 
 

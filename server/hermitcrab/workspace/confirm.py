@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from hermitcrab.core.edits import Hunk, apply, contains, diff, invert, rebase
+from hermitcrab.core.edits import Hunk, apply, contains, diff, rebase, stands_apart
 from hermitcrab.core.text import LineText
 
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
@@ -120,13 +120,12 @@ class Tracker:
         """Say whether what looks like typing beside our edit may be what a misplaced edit left over.
 
         A client that checks versions cannot misplace one. In others somebody may have typed inside the text we were
-        about to replace; our range then reached less far, or farther, than the text it was meant for.
+        about to replace; our range then reached less far, or farther, than the text it was meant for, and over several
+        lines it would swallow the typing whole.
         """
         if self._checks_versions:
             return False
-        expected = apply(before, hunks)
-        edges = [(place.start, place.end) for place in invert(hunks)]
-        return any(other.start <= end and other.end >= start for other in diff(expected, text) for start, end in edges)
+        return any(_LINE_ENDS.search(hunk.before) for hunk in hunks) or not stands_apart(before, text, hunks)
 
 
 @dataclass(frozen=True, slots=True)
