@@ -1,17 +1,17 @@
 """Stories: files, what the user and the model say, and what must come of it, told in one text file.
 
-    A first line that says what the story is about.
+A first line that says what the story is about.
 
-    -- @settings --            mode, rules, answers (once session trust no, in order), trusted, editor, steps
-    -- a.py --                 a file on disk
-    -- @buffer a.py --         the same file, open in the editor with this (unsaved) text
-    -- @prompt --              what the user says; several prompts make several turns
-    -- @user --                instead of a prompt: `undo`, `mode plan`, `type a.py TEXT` (at its end)
-    -- @model --               the scripted model's replies, for all turns
-    -- @events --              what must come of it
-    -- @questions --           (optional) the questions put to the user, whole
-    -- @heard --               (optional) the tool results as the model hears them
-    -- @after --               every file that is not as it was: disk, and what the editor shows
+-- @settings --            mode, rules, answers (once session trust no, in order), trusted, editor, steps
+-- a.py --                 a file on disk
+-- @buffer a.py --         the same file, open in the editor with this (unsaved) text
+-- @prompt --              what the user says; several prompts make several turns
+-- @user --                instead of a prompt: `undo`, `mode plan`, `type a.py TEXT` (at its end)
+-- @model --               the scripted model's replies, for all turns
+-- @events --              what must come of it
+-- @questions --           (optional) the questions put to the user, whole
+-- @heard --               (optional) the tool results as the model hears them
+-- @after --               every file that is not as it was: disk, and what the editor shows
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from simulator.editor import InProcess, Manners
-
 from hermitcrab.app import build_engine
 from hermitcrab.core import events
 from hermitcrab.core.errors import HermitcrabError
@@ -36,6 +34,7 @@ from hermitcrab.engine.session import Session
 from hermitcrab.providers.profiles import profile_of
 from hermitcrab.providers.scripted import ScriptedProvider
 from hermitcrab.store.paths import Paths
+from simulator.editor import InProcess, Manners
 
 SECTION = re.compile(r"^-- (?P<name>.+) --$", re.MULTILINE)
 OUTCOMES = {"once": "allow_once", "session": "allow_session", "trust": "trust", "no": "reject"}
@@ -65,7 +64,7 @@ class Story:
         parts = [self.title.rstrip("\n") + "\n\n"]
         present = {name for name, _ in self.sections}
         for name, body in self.sections:
-            parts.append(f"-- {name} --\n{outcome[name] if name in outcome else body}")
+            parts.append(f"-- {name} --\n{outcome.get(name, body)}")
         parts += [f"-- {name} --\n{outcome[name]}" for name in ("@events", "@after") if name not in present]
         return "".join(parts)
 
@@ -134,7 +133,7 @@ class Told:
             case events.ModeChanged(mode=mode):
                 return f"mode {mode}"
             case events.Notice(text=text):
-                return f"notice {text}"
+                return "notice " + re.sub(r"\d+\.\d s", "N s", text)
             case events.TurnUndone(reverted=reverted, kept=kept, not_covered=commands):
                 lines = ["undone " + (", ".join(str(path) for path in reverted) or "nothing")]
                 lines += [f"  kept {path}: {reason}" for path, reason in kept]

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 import story as stories
 
 STORIES = sorted(Path(__file__).parent.rglob("*.txt"))

@@ -128,6 +128,7 @@ class _Call:
             detail=access.detail,
             offers_session=not (decision.needs_trust or decision.is_protected),
             offers_trust=decision.needs_trust,
+            reason=_reason(decision),
             is_protected=decision.is_protected,
         )
 
@@ -160,6 +161,16 @@ class _Call:
         finished = await asyncio.shield(self.finish("cancelled", text, (MAY_HAVE_RUN,) if ran else ()))
         self._ctx.history.take(finished)
         self._ctx.leftovers.append(finished)
+
+
+def _reason(decision: Decision) -> str:
+    """Say why it is asked; for trust, what a yes means."""
+    if not decision.needs_trust:
+        return decision.reason
+    return (
+        f"{decision.reason}. Trusting it means: commands you allow run with your rights, "
+        "and checkers read the folder's own configuration"
+    )
 
 
 async def _as_generator(stream: AsyncIterator[events.Event | ToolResult]) -> AsyncGenerator[events.Event | ToolResult]:

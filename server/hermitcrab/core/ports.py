@@ -124,6 +124,7 @@ class PermissionQuestion:
     detail: str
     offers_session: bool = True  # *this session* may be answered
     offers_trust: bool = False  # the folder is not trusted: only *trust this folder and run*, or no
+    reason: str = ""  # why it is asked: the rule, mode or protected name
     is_protected: bool = False  # a protected name: only a person may say yes, and each time anew
 
 

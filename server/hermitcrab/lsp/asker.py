@@ -44,6 +44,7 @@ class LspAsker:
             "toolCall": {"toolCallId": question.call, "title": question.title},
             "title": question.title,
             "detail": question.detail,
+            "reason": question.reason,
             "options": [{"optionId": outcome, "name": name, "kind": _KINDS[outcome]} for outcome, name in options],
         }
         answer: Any = await self._client.request("hermitcrab/permission/request", params, timeout=PATIENCE)
@@ -54,7 +55,7 @@ class LspAsker:
     async def _ask_message(
         self, question: PermissionQuestion, options: list[tuple[PermissionOutcome, str]]
     ) -> PermissionOutcome:
-        message = f"{question.title}\n\n{question.detail}" if question.detail else question.title
+        message = "\n\n".join(filter(None, (question.title, question.detail, question.reason)))
         params = {"type": _WARNING, "message": message, "actions": [{"title": name} for _, name in options]}
         answer: Any = await self._client.request("window/showMessageRequest", params, timeout=PATIENCE)
         chosen = _object(answer).get("title")

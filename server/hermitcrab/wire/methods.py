@@ -188,13 +188,14 @@ class DidChangeDiagnosticsParams(WireModel):
 
 
 class PermissionRequestParams(WireModel):
-    """A question for the user: `detail` is exactly what will run or change."""
+    """A question for the user: `detail` is exactly what will run or change, `reason` says why it is asked."""
 
     session_id: str
     request_id: str
     tool_call: ToolCallView
     title: str
     detail: str
+    reason: str = ""
     options: list[PermissionOption]
 
 
