@@ -184,6 +184,18 @@ def hostile(root: Path, trace: Path) -> None:
     (root / "b.bin").write_text("B.bin\n")
 
 
+def signed_commit(root: Path) -> None:
+    """Put a commit with a signature on top, so that whoever shows signatures asks the configured program."""
+    commit = plain_git(root, "cat-file", "commit", "HEAD")
+    head, _, message = commit.partition("\n\n")
+    signed = f"{head}\ngpgsig -----BEGIN PGP SIGNATURE-----\n x\n -----END PGP SIGNATURE-----\n\n{message}"
+    made = subprocess.run(
+        ["git", "hash-object", "-t", "commit", "-w", "--stdin"], cwd=root, env=ENV, input=signed, capture_output=True,
+        text=True, check=True, timeout=30,
+    )  # fmt: skip
+    plain_git(root, "update-ref", "HEAD", made.stdout.strip())
+
+
 READING = [
     ["status", "--porcelain"],
     ["diff"],
@@ -200,6 +212,7 @@ READING = [
 
 async def test_a_hostile_repository_starts_nothing(repository: Path, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
+    signed_commit(repository)
     hostile(repository, trace)
     assert await tracked_and_untracked(repository) is not None
     for args in READING:

@@ -178,6 +178,20 @@ async def test_a_cancelled_append_leaves_a_whole_record(store: SessionStore, tmp
     assert [record["seq"] for record in content.records] == list(range(1, last + 1))
 
 
+async def test_what_was_to_be_logged_is_logged_even_when_the_caller_is_cancelled_in_the_queue(
+    store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = store.create(tmp_path)
+    monkeypatch.setattr("os.fdatasync", lambda handle: time.sleep(0.1))
+    first = asyncio.create_task(log.append("first", {}, sync=True))
+    second = asyncio.create_task(log.append("second", {}))
+    await asyncio.sleep(0.02)
+    second.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+    await log.append("third", {})
+    assert [record["kind"] for record in store.read(log.id).records[1:]] == ["first", "second", "third"]
+
+
 async def test_the_loop_stays_free_while_the_disk_is_slow(
     store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
