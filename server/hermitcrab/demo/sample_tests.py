@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_RESULT = re.compile(r"^(?P<name>\w+) \((?P<where>[\w.]+)\).*?\.\.\. (?P<result>ok|FAIL|ERROR|skipped)", re.MULTILINE | re.DOTALL)  # fmt: skip
+_RESULT = re.compile(
+    r"^(?P<name>[\w.]+) \((?P<where>[\w.]+)\)(?:\n.*)?? \.\.\. (?P<result>ok|FAIL|ERROR|skipped)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def read_results(output: str) -> TestRun:
     failed: set[str] = set()
     for match in _RESULT.finditer(output):
         where = match["where"].removeprefix("unittest.loader._FailedTest.")
-        name = where if where.rpartition(".")[2] == match["name"] or "." not in where else f"{where}.{match['name']}"
+        name = where if where.endswith(match["name"]) else f"{where}.{match['name']}"
         (failed if match["result"] in {"FAIL", "ERROR"} else passed).add(name)
     return TestRun(frozenset(passed - failed), frozenset(failed), output)
 

@@ -20,6 +20,9 @@ NAME = "syntax"
 LARGEST = 24_000_000
 """Characters beyond which no worker is asked either."""
 
+SECONDS_IN_PLACE = 0.5
+"""What a check may take in this process; parsing lets other threads run meanwhile."""
+
 
 async def check(source: Source, *, timeout: float) -> Answer:  # noqa: ASYNC109
     """Return the syntax errors of a text, with the missing token as a fix where there is one."""
@@ -28,19 +31,23 @@ async def check(source: Source, *, timeout: float) -> Answer:  # noqa: ASYNC109
         return Answer(SourceReport(NAME, "unavailable", f"no grammar for `{source.path.name}`"))
     if len(source.text) > LARGEST:
         return Answer(SourceReport(NAME, "unknown", "the file is too large to be parsed"))
-    from hermitcrab.syntax.parse import SMALL
-
-    if len(source.text) <= SMALL:
-        found = await asyncio.to_thread(_in_place, source.text, language)
-    else:
+    found = await asyncio.to_thread(_in_place, source.text, language)
+    if found is None:
         found = await _in_worker(source.text, language, timeout)
     return Answer(SourceReport(NAME, "ok"), await asyncio.to_thread(_diagnostics, source, found))
 
 
-def _in_place(text: str, language: str) -> Check:
+def _in_place(text: str, language: str) -> Check | None:
+    """Check a small text here; None when it is large, or slow to parse although it is small."""
     from hermitcrab.syntax.check import check
+    from hermitcrab.syntax.parse import SMALL, TooSlowError
 
-    return check(text, language)
+    if len(text) > SMALL:
+        return None
+    try:
+        return check(text, language, seconds=SECONDS_IN_PLACE)
+    except TooSlowError:
+        return None
 
 
 async def _in_worker(text: str, language: str, timeout: float) -> Check:  # noqa: ASYNC109
@@ -62,6 +69,8 @@ async def _in_worker(text: str, language: str, timeout: float) -> Check:  # noqa
         raise ToolError(f"the syntax check did not finish within {timeout:g} s")
     try:
         reply: dict[str, Any] = json.loads(finished.output)
+        if "error" in reply:
+            raise ToolError(str(reply["error"]))
         return check_from_json(reply["result"])
     except (ValueError, KeyError, TypeError):
         raise ToolError(f"the syntax check broke (exit code {finished.exit_code})") from None

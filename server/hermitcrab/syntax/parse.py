@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import bisect
+import math
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hermitcrab.core.errors import HermitcrabError
 from hermitcrab.syntax.languages import grammar
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Tree
+    from tree_sitter import LogType, Node, Tree
 
 SMALL = 128_000
 """Characters up to which a document may be parsed in place; a longer one belongs in a worker process."""
 
 _STEP = 1024
+_SLICE = 65536
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
@@ -46,13 +50,33 @@ class Parsed:
         return self.data[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
 
-def parse(text: str, language: str) -> Parsed:
-    """Parse `text`; lone surrogates become question marks so that every code point keeps its place."""
+class TooSlowError(HermitcrabError):
+    """Parsing took longer than it was given: grammars are native code, and some texts bring them to a crawl."""
+
+
+def parse(text: str, language: str, *, until: float = math.inf) -> Parsed:
+    """Parse `text`, at most until a time of `time.monotonic`.
+
+    Lone surrogates become question marks, so that every code point keeps its place.
+    """
+    data = text.encode("utf-8", "replace")
+    return Parsed(text, language, parse_bytes(data, language, until=until), data, _marks(text, data))
+
+
+def parse_bytes(
+    data: bytes, language: str, *, until: float = math.inf, logger: Callable[[LogType, str], None] | None = None
+) -> Tree:
+    """Return the tree of a text in UTF-8; raise TooSlowError when its time is over."""
     from tree_sitter import Parser
 
-    data = text.encode("utf-8", "replace")
-    tree = Parser(grammar(language)).parse(data)
-    return Parsed(text, language, tree, data, _marks(text, data))
+    parser = Parser(grammar(language), logger=logger)
+    try:
+        return parser.parse(
+            lambda offset, _: data[offset : offset + _SLICE],
+            progress_callback=lambda _offset, _error: time.monotonic() > until,
+        )
+    except ValueError:
+        raise TooSlowError(f"parsing {len(data):,} bytes of {language} took too long") from None
 
 
 def _marks(text: str, data: bytes) -> tuple[int, ...]:

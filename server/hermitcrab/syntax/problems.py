@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hermitcrab.syntax.languages import grammar
-from hermitcrab.syntax.parse import Parsed, leaves, line_starts, parse
+from hermitcrab.syntax.parse import Parsed, line_starts, parse, parse_bytes
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -32,12 +32,12 @@ class SyntaxProblem:
     missing: str = ""
 
 
-def problems(text: str, language: str) -> tuple[SyntaxProblem, ...]:
-    """Return the syntax errors of `text` in its order, at most `LIMIT`."""
-    return problems_in(parse(text, language))
+def problems(text: str, language: str, *, until: float = math.inf) -> tuple[SyntaxProblem, ...]:
+    """Return the syntax errors of `text` in its order, at most `LIMIT`; raise TooSlowError when time is up."""
+    return problems_in(parse(text, language, until=until), until=until)
 
 
-def problems_in(parsed: Parsed) -> tuple[SyntaxProblem, ...]:
+def problems_in(parsed: Parsed, *, until: float = math.inf) -> tuple[SyntaxProblem, ...]:
     """Return the syntax errors of a parsed text in its order, at most `LIMIT`.
 
     Python's own parser is asked too: its places and words are better, and a grammar may lag behind the language.
@@ -48,16 +48,19 @@ def problems_in(parsed: Parsed) -> tuple[SyntaxProblem, ...]:
         if (heard := python_problem(parsed.text)) is None:
             return ()
         return (heard,)
-    detected = _detected(parsed)
+    detected = _detected(parsed, until)
     return tuple(_told(parsed, node, detected) for node in itertools.islice(_broken(parsed), LIMIT))
 
 
 def python_problem(text: str) -> SyntaxProblem | None:
     """Return the first syntax error Python's own parser sees in `text`, None when there is none."""
+    if text.startswith("\ufeff"):
+        problem = python_problem(text[1:])
+        return problem and replace(problem, start=problem.start + 1, end=problem.end + 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(text)
+            ast.parse(text.encode("utf-8", "replace").decode())
     except SyntaxError as error:
         return _from_python(text, error)
     except (ValueError, RecursionError, MemoryError) as error:
@@ -124,12 +127,10 @@ def _error(parsed: Parsed, node: Node, detected: list[int]) -> SyntaxProblem:
     return SyntaxProblem(start, token_end, f"Unexpected `{word}`" if word else "The code does not parse here")
 
 
-def _detected(parsed: Parsed) -> list[int]:
+def _detected(parsed: Parsed, until: float) -> list[int]:
     """Return the byte offsets where the parser met a token it could not take, as its own log tells them."""
     if len(parsed.data) > _LOGGED:
         return []
-    from tree_sitter import Parser
-
     rows = [0, *(match.end() for match in re.finditer(rb"\n", parsed.data))]
     found: dict[int, bool] = {}
     here = 0
@@ -143,9 +144,7 @@ def _detected(parsed: Parsed) -> list[int]:
         elif message.startswith("detect_error"):
             found[here] = found.get(here, False) or is_sure
 
-    parser = Parser(grammar(parsed.language))
-    parser.logger = heard
-    parser.parse(parsed.data)
+    parse_bytes(parsed.data, parsed.language, until=until, logger=heard)
     return sorted(byte for byte, sure in found.items() if sure) or sorted(found)
 
 
@@ -160,11 +159,18 @@ def _words(kind: str) -> str:
 
 def count(parsed: Parsed) -> int:
     """Return how many leaves of the tree are broken: the measure by which a repair must make things better."""
-    if not parsed.tree.root_node.has_error:
-        return 0
-    return sum(1 for node in leaves(parsed) if node.is_missing or _in_error(node))
-
-
-def _in_error(node: Node) -> bool:
-    parent = node.parent
-    return node.is_error or (parent is not None and parent.is_error)
+    cursor = parsed.tree.walk()
+    around = [False]  # for each open node: is it an ERROR
+    broken = 0
+    while True:
+        node = cursor.node
+        is_error = node is not None and node.is_error
+        if node is not None and (node.has_error or around[-1]) and cursor.goto_first_child():
+            around.append(is_error)
+            continue
+        if node is not None and (node.is_missing or is_error or (around[-1] and node.child_count == 0)):
+            broken += 1
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return broken
+            around.pop()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hermitcrab.syntax.parse import Parsed, line_starts, parse, place
+from hermitcrab.syntax.parse import Parsed, TooSlowError, line_starts, parse, place
 from hermitcrab.syntax.problems import SyntaxProblem, count, problems_in, python_problem
 from hermitcrab.syntax.tokens import CLOSERS, Line, Open, lines, open_brackets, tokens
 
 _HEADS = frozenset({"if", "elif", "else", "for", "while", "def", "class", "with", "try", "except", "finally", "match", "case", "async"})  # fmt: skip
 _WORK = 1_500_000  # characters parsed in search of one repair
+_BRACKETS = 5
 _REACH = 40  # lines behind an open bracket at whose ends its closing one is tried
 
 
@@ -40,20 +44,23 @@ class _Health:
         return is_further or (self.broken < other.broken and self.first >= other.first)
 
 
-def missing_token(text: str, language: str) -> Insertion | None:
+def missing_token(text: str, language: str, *, until: float = math.inf) -> Insertion | None:
     """Return the insertion that makes a broken text parse, or parse further; None when no single token does.
 
-    Where the token may stand in several places the end of the statement is taken, as people do.
+    Where the token may stand in several places the end of the statement is taken, as people do. Raises TooSlowError
+    when time is up before the search is over.
     """
-    parsed = parse(text, language)
-    found = problems_in(parsed)
+    parsed = parse(text, language, until=until)
+    found = problems_in(parsed, until=until)
     if not found:
         return None
     health = _health(parsed)
     partly: Insertion | None = None
     tries = max(4, min(120, _WORK // max(len(text), 1)))
     for offset, token in _unique(_candidates(parsed, found), tries):
-        after = _health(parse(text[:offset] + token + text[offset:], language))
+        if time.monotonic() > until:
+            raise TooSlowError("looking for a missing token took too long")
+        after = _health(parse(text[:offset] + token + text[offset:], language, until=until))
         if after.broken == 0:
             return Insertion(offset, token, is_whole=True)
         if partly is None and after.is_better_than(health):
@@ -92,7 +99,7 @@ def _candidates(parsed: Parsed, found: tuple[SyntaxProblem, ...]) -> Iterator[tu
     if parsed.language == "python":
         yield from _quotes(text, found)
         yield from _colons(text, code, found)
-    for bracket in open_brackets(text, everything):
+    for bracket in _likeliest(open_brackets(text, everything)):
         yield from _closings(text, code, bracket, parsed.language)
     for problem in found:
         if problem.missing:
@@ -100,6 +107,11 @@ def _candidates(parsed: Parsed, found: tuple[SyntaxProblem, ...]) -> Iterator[tu
     if parsed.language != "python":
         yield from _quotes(text, found)
         yield from _semicolons(text, code, found)
+
+
+def _likeliest(found: tuple[Open, ...]) -> tuple[Open, ...]:
+    """Return the first open brackets and the last ones: between them no single token mends anything."""
+    return found if len(found) <= 2 * _BRACKETS else (*found[:_BRACKETS], *found[-_BRACKETS:])
 
 
 def _colons(text: str, code: tuple[Line, ...], found: tuple[SyntaxProblem, ...]) -> Iterator[tuple[int, str]]:
@@ -172,13 +184,21 @@ def _quotes(text: str, found: tuple[SyntaxProblem, ...]) -> Iterator[tuple[int, 
             if number < 0:
                 continue
             finish = starts[number + 1] if number + 1 < len(starts) else len(text)
-            end = len(text[:finish].rstrip())
-            for quote in _odd_quotes(text[starts[number] : end]):
-                position = end
-                yield position, quote
-                while position > starts[number] and text[position - 1] in ")]}:,; ":
-                    position -= 1
+            for end in _possible_ends(text, starts[number], finish):
+                for quote in _odd_quotes(text[starts[number] : end]):
+                    position = end
                     yield position, quote
+                    while position > starts[number] and text[position - 1] in ")]}:,; ":
+                        position -= 1
+                        yield position, quote
+
+
+def _possible_ends(text: str, start: int, finish: int) -> Iterator[int]:
+    """Yield where the code of a line may end: at its end, and before whatever may be a comment."""
+    line = text[start:finish].rstrip()
+    yield start + len(line)
+    for mark in re.finditer(r"\s+(?:#|//)", line):
+        yield start + mark.start()
 
 
 def _odd_quotes(line: str) -> Iterator[str]:

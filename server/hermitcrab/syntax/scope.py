@@ -49,20 +49,33 @@ def names_at(text: str, offset: int) -> tuple[ScopeName, ...]:
 
 def _around(root: Node, byte: int) -> Iterator[Node]:
     """Yield the scopes around a place, the inner ones first; a class is one only for what stands directly in it."""
-    node = root.descendant_for_byte_range(byte, byte)
-    below: Node | None = None
+    path = _path(root, byte)
     is_direct = True
-    while node is not None:
-        if _holds(node, below) and (is_direct or node.type != "class_definition"):
+    for index in range(len(path) - 1, -1, -1):
+        node = path[index]
+        below = path[index + 1] if index + 1 < len(path) else None
+        if index > 0 and not _holds(node, below):
+            continue
+        if is_direct or node.type != "class_definition":
             yield node
-        if node.type in _SCOPES and _holds(node, below):
-            is_direct = is_direct and node.type in _COMPREHENSIONS
-        below, node = node, node.parent
+        is_direct = is_direct and node.type in _COMPREHENSIONS
+
+
+def _path(root: Node, byte: int) -> list[Node]:
+    """Return the nodes around a place from the root inwards."""
+    cursor = root.walk()
+    path = [root]
+    while cursor.goto_first_child_for_byte(byte) is not None:
+        node = cursor.node
+        if node is None or node.start_byte > byte:
+            break
+        path.append(node)
+    return path
 
 
 def _holds(node: Node, below: Node | None) -> bool:
     """Say whether a node is the scope of the child we came from: not of decorators, defaults and base classes."""
-    if node.type == "module" or node.parent is None or node.type in _COMPREHENSIONS:
+    if node.type in _COMPREHENSIONS:
         return True
     if node.type not in _SCOPES:
         return False
