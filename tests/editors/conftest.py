@@ -29,7 +29,7 @@ def neovim_path() -> Path:
 class OpenNeovim(Protocol):
     """Opens files of a project in Neovim; `script` is what the model says, None for the model `offline`."""
 
-    def __call__(self, script: str | None, *files: str, lines: int = 36) -> nvim.Neovim: ...
+    def __call__(self, script: str | None, *files: str) -> nvim.Neovim: ...
 
 
 @pytest.fixture
@@ -45,13 +45,13 @@ def neovim(neovim_path: Path, project: Path, tmp_path: Path) -> Iterator[OpenNeo
     """Open files in Neovim; all are closed at the end of the test."""
     opened: list[nvim.Neovim] = []
 
-    def open_files(script: str | None, *files: str, lines: int = 36) -> nvim.Neovim:
+    def open_files(script: str | None, *files: str) -> nvim.Neovim:
         model = "offline"
         if script is not None:
             path = tmp_path / "script.txt"
             path.write_text(script, encoding="utf-8")
             model = f"scripted:{path}"
-        editor = nvim.Neovim(project, tmp_path / "home", model=model, files=files, lines=lines)
+        editor = nvim.Neovim(project, tmp_path / "home", model=model, files=files)
         opened.append(editor)
         editor.wait_for_server()
         return editor

@@ -62,7 +62,7 @@ _FOLDERS = {
 class Neovim:
     """Neovim in a terminal: keys go in, the screen and Neovim's own state come out."""
 
-    def __init__(self, root: Path, home: Path, *, model: str, files: Sequence[str] = (), lines: int = 36) -> None:
+    def __init__(self, root: Path, home: Path, *, model: str, files: Sequence[str] = (), extra: str = "") -> None:
         home.mkdir(parents=True, exist_ok=True)
         runtime = home / "run"
         runtime.mkdir(mode=0o700, exist_ok=True)
@@ -71,10 +71,10 @@ class Neovim:
         command = [sys.executable, "-m", "hermitcrab", "lsp", "--model", model]
         init = home / "init.lua"
         listed = "{ " + ", ".join(json.dumps(word) for word in command) + " }"
-        init.write_text(_INIT.format(plugin=json.dumps(str(PLUGIN)), command=listed), encoding="utf-8")
+        init.write_text(_INIT.format(plugin=json.dumps(str(PLUGIN)), command=listed) + extra, encoding="utf-8")
         argv = [str(editor_path()), "--clean", "-u", str(init), "--listen", self._address, *files]
         self.root = root
-        self.screen = Screen(argv, cwd=root, env=self._env, lines=lines)
+        self.screen = Screen(argv, cwd=root, env=self._env)
         self._wait(lambda: Path(self._address).exists(), "Neovim's socket")
 
     def ask(self, expression: str) -> Any:

@@ -252,6 +252,31 @@ def test_the_answer_streams_beside_while_a_person_types(neovim: OpenNeovim, proj
     editor.screen.keep("stream-2-done")
 
 
+def test_an_edit_amid_typing_is_an_undo_of_its_own(neovim: OpenNeovim, project: Path) -> None:
+    (project / "a.py").write_text("# 🦀\nname = 'one'\nlast = 1\n")
+    edit = 'wait 0.8\ncall Edit file_path=a.py old_string="one" new_string="uno"\n\nsay done\n'
+    editor = neovim(edit, "a.py")
+    editor.screen.command("Hermitcrab send speak Italian")
+    editor.screen.keys("G", "o")
+    editor.screen.type("before")
+    editor.wait_for_chat("done")
+    editor.screen.type("after")
+    editor.screen.keys("Escape")
+    whole = "# 🦀\nname = 'uno'\nlast = 1\nbeforeafter\n"
+    editor.wait_until("vim.api.nvim_get_mode().mode == 'n'")
+    assert editor.text() == whole
+    steps = []
+    for _ in range(3):
+        editor.screen.keys("u")
+        time.sleep(0.2)
+        steps.append(editor.text())
+    assert steps == [
+        whole.replace("after", ""),
+        whole.replace("after", "").replace("uno", "one"),
+        "# 🦀\nname = 'one'\nlast = 1\n",
+    ]
+
+
 def test_a_prompt_is_written_in_the_chat(neovim: OpenNeovim, project: Path) -> None:
     (project / "a.py").write_text("x = 1\n")
     editor = neovim('say "Four, as far as I know."\n', "a.py")

@@ -84,17 +84,20 @@ end
 ---@param lines string[]
 ---@param marks hermitcrab.Mark[]
 ---@param diffs table[]
-local function add_diffs(lines, marks, diffs)
-  local many, path = 0, nil
+---@param title string names the file already, mostly
+local function add_diffs(lines, marks, diffs, title)
+  local many, path = 0, nil ---@type integer, string?
   for _, diff in ipairs(diffs) do
     many = many + #lines_of(diff.oldText) + #lines_of(diff.newText)
   end
   local prefix = many > DIFF and M.FOLDED or M.OPEN
   for index, diff in ipairs(diffs) do
     if diff.path ~= path then
+      if index > 1 or not title:find(short(diff.path), 1, true) then
+        lines[#lines + 1] = prefix .. short(diff.path)
+        marks[#marks + 1] = { line = #lines - 1, group = 'Directory', from = #prefix }
+      end
       path = diff.path
-      lines[#lines + 1] = prefix .. short(path)
-      marks[#marks + 1] = { line = #lines - 1, group = 'Directory', from = #prefix }
     elseif index > 1 then
       lines[#lines + 1] = prefix .. '⋯'
     end
@@ -138,7 +141,7 @@ function writers.tool(block)
   local status = tool.status or 'pending'
   local lines = { tool_line(tool, text, diffs) }
   local marks = { { line = 0, group = groups[status] or 'Comment', from = 0, to = #(signs[status] or '○') } }
-  add_diffs(lines, marks, diffs)
+  add_diffs(lines, marks, diffs, tool.title or '')
   if block.live and (status == 'in_progress' or status == 'pending') then
     local output = lines_of(block.live)
     add_body(lines, M.OPEN, vim.list_slice(output, math.max(#output - LIVE + 1, 1)))

@@ -227,10 +227,32 @@ local function tell_diagnostics(client, bufnr)
   })
 end
 
+--- Lets our server hear of the problems others report where a code action is asked for; Neovim tells each its own only.
+---@param client vim.lsp.Client
+local function share_problems(client)
+  local request = client.request
+  if client.hermitcrab_shares then
+    return
+  end
+  client.hermitcrab_shares = true
+  client.request = function(self, method, params, handler, bufnr)
+    if method == 'textDocument/codeAction' then
+      local range = params.range
+      local here = (bufnr or 0) ~= 0 and bufnr or api.nvim_get_current_buf()
+      for lnum = range.start.line, range['end'].line do
+        local found = M.foreign_diagnostics(here, self.offset_encoding, { lnum = lnum })
+        params.context.diagnostics = vim.list_extend(vim.list_slice(params.context.diagnostics), found)
+      end
+    end
+    return request(self, method, params, handler, bufnr)
+  end
+end
+
 --- Follows one buffer: its file on disk, its diagnostics, whether the user looks at it.
 ---@param client vim.lsp.Client
 ---@param bufnr integer
 function M.attach(client, bufnr)
+  share_problems(client)
   local state = memory(bufnr)
   local path = api.nvim_buf_get_name(bufnr)
   state.mtime = not vim.bo[bufnr].modified and state_on_disk(path) or state.mtime

@@ -45,6 +45,23 @@ function M.toggle_fold()
   vim.cmd(('%d%s'):format(target, vim.fn.foldclosed(target) == -1 and 'foldclose' or 'foldopen'))
 end
 
+-- Lines up to which Markdown is coloured while the answer still streams: each repaint parses all of the chat.
+local LONG = 300
+
+--- Returns a transcript that puts the colours of a long chat off until the turn is over.
+---@param session hermitcrab.Session
+---@param bufnr integer
+local function transcript(session, bufnr)
+  return require('hermitcrab.transcript').new(bufnr, function(lines)
+    local coloured = vim.treesitter.highlighter.active[bufnr] ~= nil
+    if coloured and lines > LONG and session.state ~= 'idle' then
+      vim.treesitter.stop(bufnr)
+    elseif not coloured and session.state == 'idle' then
+      pcall(vim.treesitter.start, bufnr, 'markdown') -- There may be no parser.
+    end
+  end)
+end
+
 ---@param session hermitcrab.Session
 ---@return hermitcrab.Chat
 local function make(session)
@@ -62,7 +79,7 @@ local function make(session)
   return {
     session = session,
     bufnr = bufnr,
-    transcript = require('hermitcrab.transcript').new(bufnr),
+    transcript = transcript(session, bufnr),
     tools = {},
     said = {},
     answering = false,
@@ -89,7 +106,7 @@ function M.restart(session)
   vim.bo[chat.bufnr].modifiable = true
   api.nvim_buf_set_lines(chat.bufnr, 0, -1, false, {})
   vim.bo[chat.bufnr].modifiable = false
-  chat.transcript = require('hermitcrab.transcript').new(chat.bufnr)
+  chat.transcript = transcript(session, chat.bufnr)
   chat.tools, chat.said, chat.plan, chat.answering = {}, {}, nil, false
 end
 
@@ -303,6 +320,7 @@ local function state(chat, update)
   end
   if update.state == 'idle' then
     chat.answering = false
+    chat.transcript:refresh()
   end
 end
 

@@ -154,7 +154,7 @@ end
 ---@field range lsp.Range
 ---@field diagnostics lsp.Diagnostic[]
 
---- Returns where the user points: the cursor, or the lines of a range.
+--- Returns where the user points: the cursor, or the lines of a range, with what our own server reports there.
 ---@param client vim.lsp.Client
 ---@param opts vim.api.keyset.create_user_command.command_args
 ---@return lsp.CodeActionParams
@@ -172,8 +172,6 @@ local function place(client, opts)
   local first, last = params.range.start.line, params.range['end'].line
   local diagnostics = {} ---@type lsp.Diagnostic[]
   for lnum = first, last do
-    local foreign = require('hermitcrab.bridge').foreign_diagnostics(bufnr, encoding, { lnum = lnum })
-    vim.list_extend(diagnostics, foreign)
     for _, diagnostic in ipairs(vim.diagnostic.get(bufnr, { lnum = lnum })) do
       local namespace = vim.diagnostic.get_namespace(diagnostic.namespace).name
       if namespace:find('lsp.hermitcrab.', 1, true) then

@@ -15,14 +15,16 @@ local PAUSE = 30
 ---@field bufnr integer
 ---@field entries hermitcrab.Entry[]
 ---@field waiting boolean
+---@field on_paint fun(lines: integer) told how long the buffer is after each repaint
 local Transcript = {}
 Transcript.__index = Transcript
 
 --- Begins a transcript in an empty buffer.
 ---@param bufnr integer
+---@param on_paint fun(lines: integer)
 ---@return hermitcrab.Transcript
-function M.new(bufnr)
-  return setmetatable({ bufnr = bufnr, entries = {}, waiting = false }, Transcript)
+function M.new(bufnr, on_paint)
+  return setmetatable({ bufnr = bufnr, entries = {}, waiting = false, on_paint = on_paint }, Transcript)
 end
 
 --- Adds a block at the end.
@@ -47,6 +49,11 @@ end
 ---@param entry hermitcrab.Entry
 function Transcript:touch(entry)
   entry.dirty = true
+  self:refresh()
+end
+
+--- Repaints soon.
+function Transcript:refresh()
   if not self.waiting then
     self.waiting = true
     vim.defer_fn(function()
@@ -167,6 +174,7 @@ function Transcript:paint()
       api.nvim_win_set_cursor(window, { last, 0 })
     end
   end
+  self.on_paint(last)
 end
 
 return M
