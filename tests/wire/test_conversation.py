@@ -434,3 +434,33 @@ async def test_a_large_request_of_a_standard_kind_is_read_off_the_loop_and_in_or
         assert (await client.answer("big"))["result"] == [{"title": "3000"}]
         await client.request("hermitcrab/echo")
         assert seen == ["actions", "changed"]
+
+
+async def test_all_of_a_clients_capabilities_are_known_though_few_are_read_at_once(socket: Path) -> None:
+    made: list[Connection] = []
+    capabilities = {
+        "general": {"positionEncodings": ["utf-8", "utf-16"]},
+        "textDocument": {"synchronization": {"didSave": True}, "hover": {"contentFormat": ["markdown"]}},
+        "window": {"workDoneProgress": True},
+        "experimental": {"hermitcrab": {"version": 1, "save": True, "_meta": {"x-y": 1}}},
+    }
+    async with clients(server(made.append), socket) as (client,):
+        result = await client.initialize(capabilities=capabilities, clientInfo={"name": "Neovim", "version": "0.12"})
+        assert result["capabilities"]["positionEncoding"] == "utf-8"
+        (connection,) = made
+        assert (connection.client_name, connection.client_version) == ("Neovim", "0.12")
+        assert (connection.encoding, connection.profile.name) == ("utf-8", "neovim")
+        assert connection.capabilities == capabilities
+        assert connection.client_experimental == {"version": 1, "save": True, "_meta": {"x-y": 1}}
+        window, text = connection.client_capabilities.window, connection.client_capabilities.text_document
+        assert window is not None
+        assert window.work_done_progress is True
+        assert text is not None
+        assert text.hover is not None
+
+
+@pytest.mark.parametrize("capabilities", [7, {"general": 7}])
+async def test_capabilities_that_are_none_are_refused(socket: Path, capabilities: Any) -> None:
+    async with clients(server(lambda _connection: None), socket) as (client,):
+        reply = await client.answer(client.ask("initialize", {"capabilities": capabilities}))
+        assert reply["error"]["code"] == jsonrpc.INVALID_PARAMS

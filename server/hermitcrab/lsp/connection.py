@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +71,11 @@ class Connection(LanguageServer):
         """Return what the client said it can do, as JSON."""
         found: Any = self.initialize_params.get("capabilities")
         return cast("JsonObject", found) if isinstance(found, dict) else {}
+
+    @functools.cached_property
+    def client_capabilities(self) -> types.ClientCapabilities:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return what the client said it can do, typed; worked out when first asked for."""
+        return self.protocol.typed.capabilities(self.capabilities)
 
     @property
     def client_experimental(self) -> JsonObject:

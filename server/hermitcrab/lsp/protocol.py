@@ -28,7 +28,7 @@ from hermitcrab.lsp.jsonrpc import Invalid, MessageId, Notification, Request, Re
 from hermitcrab.lsp.methods import Method, ReplyOrder, session_of, stream_of
 from hermitcrab.lsp.outbox import Hold, Outbox
 from hermitcrab.lsp.questions import Question, Questions
-from hermitcrab.lsp.typed import Typed
+from hermitcrab.lsp.typed import Typed, lean_initialize
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -241,6 +241,8 @@ class HermitcrabProtocol(LanguageServerProtocol):
             manager.feature_options[method] = options
 
     async def _read_params(self, name: str, incoming: _Incoming) -> Any:
+        if name == types.INITIALIZE:
+            return self.typed.params(name, lean_initialize(incoming.message.params))
         if incoming.size < _OFF_LOOP:
             return self.typed.params(name, incoming.message.params)
         loop = asyncio.get_running_loop()
