@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hermitcrab.agent.history import History
 from hermitcrab.agent.journal import Journal
 from hermitcrab.core.events import Event
-from hermitcrab.core.messages import Prompt
+from hermitcrab.core.messages import Prompt, Usage
 from hermitcrab.core.ports import Asker, Provider
 from hermitcrab.permissions.decide import Policy
 from hermitcrab.tools.base import SessionMemory, Tool, ToolContext
@@ -59,6 +59,8 @@ class TurnContext:
     max_tokens: int
     context_size: int | None
     max_steps: int
+    max_cost: float | None  # US dollars for the whole turn
+    cost_of: Callable[[Usage], float | None]
     tools: Mapping[str, Tool[Any]]
     history: History
     journal: Journal

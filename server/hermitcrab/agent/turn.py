@@ -14,6 +14,7 @@ from hermitcrab.core.errors import ProviderError
 
 async def run_turn(ctx: TurnContext) -> AsyncIterator[events.Event]:
     """Ask the model, do what it asked, repeat; all but deltas is logged before it is shown."""
+    spent = 0.0
     for _ in range(ctx.max_steps):
         reply = Reply(ctx.turn, ctx.provider.wire, ctx.model, ctx.history.call_ids)
         async with CallGroup(ctx) as calls:
@@ -25,11 +26,17 @@ async def run_turn(ctx: TurnContext) -> AsyncIterator[events.Event]:
                     yield event
                 return
             yield await _log(ctx, reply.message())
-            yield await _log(ctx, _usage(ctx, reply))
+            usage = _usage(ctx, reply)
+            spent += usage.cost or 0.0
+            yield await _log(ctx, usage)
             async for event in calls.finish():
                 yield event
         if not reply.calls:
             yield await _finish(ctx, reply)
+            return
+        if ctx.max_cost is not None and spent >= ctx.max_cost:
+            message = f"stopped at the cost limit: ${spent:.2f} of ${ctx.max_cost:.2f} spent in this turn"
+            yield await _log(ctx, events.TurnFinished(turn=ctx.turn, reason="max_turn_requests", message=message))
             return
     message = f"stopped after {ctx.max_steps} model requests in one turn; say *go on* to continue"
     yield await _log(ctx, events.TurnFinished(turn=ctx.turn, reason="max_turn_requests", message=message))
@@ -72,7 +79,12 @@ def _usage(ctx: TurnContext, reply: Reply) -> events.UsageChanged:
     known = [count for count in (reply.usage.input, reply.usage.cache_read, reply.usage.cache_write) if count]
     used = sum(known) + (reply.usage.output or 0) if known else None
     return events.UsageChanged(
-        turn=ctx.turn, model=ctx.model, usage=reply.usage, context_used=used, context_size=ctx.context_size
+        turn=ctx.turn,
+        model=ctx.model,
+        usage=reply.usage,
+        cost=ctx.cost_of(reply.usage),
+        context_used=used,
+        context_size=ctx.context_size,
     )
 
 

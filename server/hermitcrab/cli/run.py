@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,92 +55,6 @@ class HeadlessAsker:
         return "reject"
 
 
-class Printer:
-    """Shows a run as it goes and remembers what its exit code depends on."""
-
-    def __init__(self, output_format: str) -> None:
-        self._format = output_format
-        self._at_line_start = True
-        self.denied = False
-        self.usage: dict[str, int] = {}
-        self.cost: float | None = None
-        self.texts: list[str] = []
-
-    def show(self, _session: str, event: events.Event) -> None:
-        """Take one event."""
-        self._remember(event)
-        if self._format == "stream-json":
-            from hermitcrab.wire.from_events import updates_of
-
-            for update in updates_of(event):
-                print(json.dumps(update), flush=True)
-        elif self._format == "text":
-            self._show_text(event)
-
-    def _remember(self, event: events.Event) -> None:
-        from hermitcrab.core import events
-
-        match event:
-            case events.ToolCallFinished(status="denied"):
-                self.denied = True
-            case events.UsageChanged(usage=usage):
-                for name in ("input", "output", "cache_read", "cache_write"):
-                    if (count := getattr(usage, name)) is not None:
-                        self.usage[name] = self.usage.get(name, 0) + count
-            case events.MessageFinished(content=content):
-                self.texts.append(content.text)
-            case _:
-                pass
-
-    def _show_text(self, event: events.Event) -> None:
-        from hermitcrab.core import events
-
-        match event:
-            case events.TextDelta(text=text):
-                sys.stdout.write(_printable(text))
-                sys.stdout.flush()
-                self._at_line_start = text.endswith("\n")
-            case events.MessageFinished() if not self._at_line_start:
-                sys.stdout.write("\n")
-                self._at_line_start = True
-            case events.ToolCallStarted(title=title):
-                self._aside(title)
-            case events.ToolCallFinished(status="failed" | "denied" | "cancelled" as status, tool=tool, text=text):
-                self._aside(f"{tool} {status}: {text.splitlines()[0] if text else ''}")
-            case events.Notice(text=text):
-                self._aside(text)
-            case _:
-                pass
-
-    def _aside(self, text: str) -> None:
-        print(_printable(f"· {text}"), file=sys.stderr, flush=True)
-
-    def close(self, session: str, end: events.TurnFinished) -> None:
-        """Print the last line."""
-        result = {
-            "type": "result",
-            "stopReason": end.reason,
-            "message": end.message or None,
-            "usage": self.usage,
-            "cost": self.cost if self.cost is not None else "unknown",
-            "sessionId": session,
-        }
-        if self._format == "json":
-            print(json.dumps(result | {"text": self.texts[-1] if self.texts else ""}))
-        elif self._format == "stream-json":
-            print(json.dumps(result), flush=True)
-        elif end.message:
-            self._aside(end.message)
-
-
-def _printable(text: str) -> str:
-    """No control character but tab and newline reaches a terminal."""
-    return "".join(
-        char if char in "\t\n" or char.isprintable() or ord(char) > 0x9F else "\N{REPLACEMENT CHARACTER}"
-        for char in text
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Do the task."""
     return asyncio.run(_run(args))
@@ -148,11 +62,11 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from hermitcrab.app import build_engine
+    from hermitcrab.cli.printer import Printer
     from hermitcrab.engine.connection import Connection
 
     engine = build_engine()
     printer = Printer(args.output_format)
-    command_line = {"model": args.model, "mode": args.mode, "max_turns": args.max_turns}
     root = Path.cwd().resolve()
     connection = Connection(
         id="cli",
@@ -160,14 +74,15 @@ async def _run(args: argparse.Namespace) -> int:
         listener=printer.show,
         environment=dict(os.environ),
         roots=(root,),
-        command_line={key: value for key, value in command_line.items() if value is not None},
+        command_line=_command_line(args),
     )
     engine.connect(connection)
     try:
         if args.trust:
             await asyncio.to_thread(engine.services.trust.trust, root)
         session = await _session(args, engine, connection, root)
-        prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
+        _say_where(session.model.name, connection.environment)
+        prompt = await asyncio.to_thread(sys.stdin.read) if args.prompt == "-" else args.prompt
         engine.prompt(session, prompt, connection)
         end = await _wait(session)
         printer.close(session.id, end)
@@ -176,9 +91,27 @@ async def _run(args: argparse.Namespace) -> int:
         await engine.close()
 
 
+def _command_line(args: argparse.Namespace) -> dict[str, Any]:
+    given = {"model": args.model, "mode": args.mode, "max_turns": args.max_turns, "max_cost": args.max_cost}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _say_where(model: str, environment: Mapping[str, str]) -> None:
+    """Name the endpoint before anything is sent beyond this machine, and what is sent."""
+    from hermitcrab.net.endpoint import is_loopback
+    from hermitcrab.providers.pick import ProviderOptions, endpoint_of
+
+    endpoint = endpoint_of(model, ProviderOptions(environment=environment))
+    if endpoint is not None and not is_loopback(endpoint):
+        what = "your prompt, what the tools read for it, this folder's path"
+        print(f"hermitcrab: {model} at {endpoint} will be sent {what}", file=sys.stderr)
+
+
 async def _session(args: argparse.Namespace, engine: Engine, connection: Any, root: Path) -> Session:
     from hermitcrab.core.errors import SettingsError
 
+    for warning in (await asyncio.to_thread(engine.settings, root, connection)).warnings:
+        print(f"hermitcrab: {warning}", file=sys.stderr)
     wanted = args.resume
     if args.go_on:
         found = await engine.list_sessions(root)

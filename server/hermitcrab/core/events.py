@@ -179,6 +179,7 @@ class UsageChanged(Event):
     turn: str
     model: str
     usage: Usage
+    cost: float | None = None  # US dollars, None where no price is known
     context_used: int | None = None
     context_size: int | None = None
 

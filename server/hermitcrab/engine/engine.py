@@ -12,7 +12,7 @@ from hermitcrab.core.events import Event
 from hermitcrab.engine.connection import Connection
 from hermitcrab.engine.rights import SessionRights
 from hermitcrab.engine.services import Services
-from hermitcrab.engine.session import Session
+from hermitcrab.engine.session import Limits, Session
 from hermitcrab.permissions.decide import Mode
 from hermitcrab.store.sessions import SessionSummary
 
@@ -79,7 +79,7 @@ class Engine:
         chosen = self.services.model(model or settings.model, connection.environment)
         log = await asyncio.to_thread(self.services.sessions.create, root, model=chosen.name)
         rights = self._rights(log.id, root, connection, mode or settings.mode)
-        session = Session(log.id, root, Journal(log), self.services, rights, chosen, settings.max_turns)
+        session = Session(log.id, root, Journal(log), self.services, rights, chosen, _limits(settings))
         self._adopt(session, connection)
         return session
 
@@ -95,7 +95,7 @@ class Engine:
         settings = await asyncio.to_thread(self.settings, root, connection)
         chosen = self.services.model(settings.model, connection.environment)
         rights = self._rights(session_id, root, connection, settings.mode)
-        session = Session(session_id, root, Journal(log), self.services, rights, chosen, settings.max_turns)
+        session = Session(session_id, root, Journal(log), self.services, rights, chosen, _limits(settings))
         past = list(events_of(content.records))
         session.recall(past)
         self._adopt(session, connection)
@@ -155,3 +155,7 @@ def _real_root(cwd: Path) -> Path:
     if not root.is_dir():
         raise HermitcrabError(f"`{cwd}` is not a folder")
     return root
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.max_turns, settings.max_cost)

@@ -51,6 +51,14 @@ class SessionModel:
     profile: Profile
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one turn may use: model requests, and US dollars where prices are known."""
+
+    steps: int
+    cost: float | None = None
+
+
 class Session:
     """A conversation in one folder. Made by the engine; spoken to by the doors."""
 
@@ -62,10 +70,10 @@ class Session:
         services: Services,
         rights: SessionRights,
         model: SessionModel,
-        max_steps: int,
+        limits: Limits,
     ) -> None:
         self.id, self.root, self.rights, self.model = session_id, root, rights, model
-        self._journal, self._services, self._max_steps = journal, services, max_steps
+        self._journal, self._services, self._limits = journal, services, limits
         self._history = History()
         self._memory = SessionMemory()
         self._records: dict[str, TurnRecord] = {}
@@ -207,7 +215,11 @@ class Session:
     def _publish(self, event: events.Event) -> None:
         self._note(event)
         for listener in tuple(self._listeners):
-            listener(self.id, event)
+            try:
+                listener(self.id, event)
+            except Exception:  # noqa: BLE001 - who listens must not be able to end a turn
+                _log.exception("a listener broke; it is shown nothing more of this session")
+                self.unlisten(listener)
 
     def _note(self, event: events.Event) -> None:
         self.last_seq = max(self.last_seq, event.seq)
@@ -237,7 +249,9 @@ class Session:
             model=self.model.name,
             max_tokens=self.model.profile.reply_tokens,
             context_size=self.model.profile.context,
-            max_steps=self._max_steps,
+            max_steps=self._limits.steps,
+            max_cost=self._limits.cost,
+            cost_of=self.model.profile.cost,
             tools=services.tools,
             history=self._history,
             journal=self._journal,

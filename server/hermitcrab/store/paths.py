@@ -33,7 +33,7 @@ class Paths:
             dirs.user_data_path,
             dirs.user_state_path,
             dirs.user_cache_path,
-            dirs.user_runtime_path,
+            _runtime(dirs.user_state_path),
         )
 
     @classmethod
@@ -66,3 +66,9 @@ class Paths:
     def own(self) -> tuple[Path, ...]:
         """Return the folders no model may change: our settings, trust, logs and blobs."""
         return (self.config, self.data, self.state, self.cache, self.runtime)
+
+
+def _runtime(state: Path) -> Path:
+    """Return the system's runtime folder where the session has one; /tmp is shared, so it never stands in."""
+    folder = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(folder) / "hermitcrab" if folder else state / "runtime"

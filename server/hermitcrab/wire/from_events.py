@@ -134,7 +134,9 @@ def _usage(event: events.UsageChanged) -> updates.UsageUpdate:
         "cacheWrite": event.usage.cache_write,
     }
     known = {name: count for name, count in counts.items() if count is not None}
-    return updates.UsageUpdate(used=event.context_used, size=event.context_size, usage=known, model=event.model)
+    return updates.UsageUpdate(
+        used=event.context_used, size=event.context_size, usage=known, cost=event.cost, model=event.model
+    )
 
 
 def undo_summary(event: events.TurnUndone) -> str:

@@ -78,6 +78,7 @@ class UsageUpdate(WireModel):
     used: int | None = None
     size: int | None = None
     usage: dict[str, int] | None = None
+    cost: float | None = None
     model: str | None = None
 
 
