@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+import sys
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -30,6 +33,7 @@ from hermitcrab.core.messages import (
 )
 from hermitcrab.providers.anthropic import AnthropicOptions, AnthropicProvider
 from hermitcrab.providers.sse import SseDecoder
+from mocks import anthropic_server
 from mocks.anthropic_server import MockAnthropic
 
 SCRIPT = """\
@@ -160,3 +164,24 @@ async def test_the_mock_fails_as_the_vendor_does(script: str, error: type[Except
     async with MockAnthropic(script) as server:
         with pytest.raises(error):
             await theirs(server.url, max_retries=0)
+
+
+async def test_the_mock_as_a_program(tmp_path: Path) -> None:
+    (tmp_path / "script").write_text("say hi")
+    program = await asyncio.create_subprocess_exec(
+        sys.executable,
+        anthropic_server.__file__,
+        *("--script", str(tmp_path / "script"), "--port-file", str(tmp_path / "port")),
+        *("--record", str(tmp_path / "record")),
+    )
+    try:
+        async with asyncio.timeout(20):
+            while not (tmp_path / "port").exists():
+                await asyncio.sleep(0.02)
+        parts = await ours(f"http://127.0.0.1:{(tmp_path / 'port').read_text()}")
+        assert raws(parts) == [{"type": "text", "text": "hi"}]
+        (line,) = (tmp_path / "record").read_text().splitlines()
+        assert json.loads(json.loads(line)["body"])["model"] == "claude-x"
+    finally:
+        program.terminate()
+        await program.wait()

@@ -232,6 +232,23 @@ def test_a_rewound_or_forked_conversation_is_written_anew() -> None:
     assert record(*messages, writer=writer).body == record(*messages).body
 
 
+def test_results_are_written_anew_when_the_reply_before_them_is_another() -> None:
+    writer = PromptWriter()
+    go, results = user("go"), user(ResultBlock("t1", "one"), ResultBlock("t2", "two"))
+    record(go, reply(call("t1")), results, writer=writer)
+    other = (go, reply(call("t2")), results)
+    assert record(*other, writer=writer).body == record(*other).body
+
+
+def test_a_switch_of_models_is_written_anew() -> None:
+    writer = PromptWriter()
+    thought = {"type": "thinking", "thinking": "hm", "signature": "signed:hm"}
+    prompt = Prompt("claude-x", "", (), (user("go"), reply(thought, text("a")), user("on")))
+    assert b"signed" in writer.write(prompt, model="claude-x", settings={}).body
+    assert b"signed" not in writer.write(prompt, model="claude-y", settings={}).body
+    assert b"signed" in writer.write(prompt, model="claude-x", settings={}).body
+
+
 BLOCKS = st.lists(
     st.one_of(
         st.text(max_size=5).map(text),

@@ -60,6 +60,12 @@ async def ask(provider: AnthropicProvider, *messages: Message, model: str = "ant
     return parts
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(2):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
 def said(parts: list[Any]) -> str:
     return "".join(part.text for part in parts if isinstance(part, TextPart))
 
@@ -80,6 +86,7 @@ async def test_a_conversation(start: Start) -> None:
         tuple(part.block for part in blocks),
         RawReply("anthropic", "anthropic/claude-x", tuple(part.raw for part in blocks)),
     )
+    await asyncio.sleep(0.1)  # the connection is free again by then, also on a busy machine
     assert reply.raw
     assert blocks_of(reply.raw) == reply.blocks
     parts = await ask(provider, HI, reply, UserMessage((ResultBlock("toolu_01", "x = 1"),)))
@@ -175,6 +182,11 @@ class TestFaults:
         assert key not in str(failure) or key == "k"
         assert len(server.requests) == 1
 
+    async def test_a_server_that_echoes_the_key(self, start: Start) -> None:
+        _, provider = await start("http 403 the key sk-secret may not")
+        (failure,) = await ask(provider)
+        assert "the key [hidden] may not" in str(failure)
+
     async def test_five_tries_and_an_end(self, start: Start) -> None:
         server, provider = await start("http 500 a\nhttp 500 b\nhttp 500 c\nhttp 500 d\nhttp 500 e\nsay too late")
         parts = await ask(provider)
@@ -230,8 +242,7 @@ class TestSilence:
         parts = await ask(provider)
         assert said(parts) == "a"
         assert isinstance(parts[-1], ProviderBusyError)
-        await asyncio.sleep(0.05)
-        assert server.dropped == 1
+        await until(lambda: server.dropped == 1)
 
     async def test_before_the_first_byte_it_is_asked_again(self, start: Start) -> None:
         patience = Patience(notice=0.02, first_byte=0.1, idle=0.1)
@@ -248,8 +259,7 @@ class TestCancel:
             async for part in parts:
                 if isinstance(part, TextPart):
                     break
-        await asyncio.sleep(0.05)
-        assert server.dropped == 1
+        await until(lambda: server.dropped == 1)
 
     @pytest.mark.parametrize("script", ["wait 60", "say a\nwait 60", "http 429 retry-after=60\nsay b"])
     async def test_a_cancelled_task_is_gone_at_once(self, start: Start, script: str) -> None:
@@ -262,9 +272,8 @@ class TestCancel:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - began < 0.1
-        await asyncio.sleep(0.05)
-        assert server.dropped == (0 if script.startswith("http") else 1)
+        assert time.monotonic() - began < 0.5
+        await until(lambda: server.dropped == (0 if script.startswith("http") else 1))
 
     async def test_cancel_before_the_first_connection(self, start: Start) -> None:
         server, provider = await start("say a")

@@ -137,7 +137,6 @@ class ReplyReader:
             return []
         parts = self._release({})
         if self._has_call:
-            self._drop_open_calls()
             self._stop = "tool_use"
         elif self._stop is None or self._open:
             return None
