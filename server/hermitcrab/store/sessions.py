@@ -21,7 +21,8 @@ from hermitcrab.store.log import LogContent, SessionLog, read_log
 from hermitcrab.store.paths import Paths
 
 _ID = re.compile(r"[a-z]{1,16}_[0-9a-z]{1,64}")
-_TURN = re.compile(rb'^\{"v":\d+,"seq":\d+,"t":[^,]+,"m":[^,]+,"kind":"user",.*$', re.MULTILINE)
+_USER = b',"kind":"user",'
+_ENVELOPE = re.compile(rb'\{"v":\d+,"seq":\d+,"t":[^,]+,"m":[^,]+')
 _TITLE_LENGTH = 80
 _PROJECT = "project"  # the file beside a project's sessions that holds its root
 
@@ -152,9 +153,21 @@ def _summarise(path: Path, updated: float) -> SessionSummary | None:
     root = str(about.get("root") or _root_of(path.parent))
     if not root:
         return None
-    prompts = _TURN.findall(data)
+    prompts = list(_prompts(data))
     title = next((title for line in prompts if (title := _title(records.decode(line)))), "")
     return SessionSummary(path.stem, Path(root), title, float(about.get("t", updated)), updated, len(prompts))
+
+
+def _prompts(data: bytes) -> Iterator[bytes]:
+    """Yield the lines of prompts: a plain search first, for it is fifty times as quick as reading every line."""
+    at = data.find(_USER)
+    while at >= 0:
+        start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
+        if end < 0:
+            return
+        if _ENVELOPE.fullmatch(data, start, at):
+            yield data[start:end]
+        at = data.find(_USER, end)
 
 
 def _title(prompt: JsonObject | records.Bad) -> str:

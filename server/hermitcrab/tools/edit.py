@@ -50,7 +50,10 @@ class Edit(Tool[EditInput]):
         changing.promise(context, path)
         shown = context.view.show(path)
         detail = await asyncio.to_thread(unified, shown, base.text if base else None, new_text)
-        return Access(self.name, "edit", f"{'Edit' if base else 'Create'} {visible(shown)}", detail, (path,))
+        named = context.view.root / args.file_path
+        return Access(
+            self.name, "edit", f"{'Edit' if base else 'Create'} {visible(shown)}", detail, (path,), named=(named,)
+        )
 
     async def run(self, args: EditInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
         """Work the change out again on the text of this moment, and make it."""

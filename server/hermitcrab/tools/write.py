@@ -41,7 +41,10 @@ class Write(Tool[WriteInput]):
         changing.promise(context, path)
         shown = context.view.show(path)
         detail = await asyncio.to_thread(unified, shown, base.text if base else None, text)
-        return Access(self.name, "edit", f"{'Write' if base else 'Create'} {visible(shown)}", detail, (path,))
+        named = context.view.root / args.file_path
+        return Access(
+            self.name, "edit", f"{'Write' if base else 'Create'} {visible(shown)}", detail, (path,), named=(named,)
+        )
 
     async def run(self, args: WriteInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
         """Write it, provided the file is still as the model knows it."""
