@@ -68,7 +68,7 @@ class Neovim:
         runtime.mkdir(mode=0o700, exist_ok=True)
         self._env = {**clean_environment(home), "XDG_RUNTIME_DIR": str(runtime)}
         self._address = str(runtime / "nvim")
-        command = [sys.executable, "-m", "hermitcrab", "lsp", "--model", model]
+        command = [str(Path(sys.executable).parent / "hermitcrab"), "lsp", "--model", model]
         init = home / "init.lua"
         listed = "{ " + ", ".join(json.dumps(word) for word in command) + " }"
         init.write_text(_INIT.format(plugin=json.dumps(str(PLUGIN)), command=listed) + extra, encoding="utf-8")
