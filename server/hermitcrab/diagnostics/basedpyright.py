@@ -84,7 +84,7 @@ def _diagnostics(source: Source, output: str) -> tuple[Diagnostic, ...]:
         items: list[dict[str, Any]] = json.loads(output)["generalDiagnostics"]
         lines = split_lines(source.text)
         return tuple(_diagnostic(source, lines, item) for item in items if Path(item["file"]) == source.path)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ToolError(f"its answer could not be read: {error}") from None
 
 

@@ -45,12 +45,14 @@ class Collector:
     ) -> DiagnosticSet:
         """Return the problems of `source` as it is; `context` are those the request itself brought along."""
         env = environment if environment is not None else self._environment
-        answers = await asyncio.gather(
-            self._syntax(source, timeout),
-            self._ruff(source, env, is_trusted, timeout),
-            _guarded(basedpyright.NAME, _types(source, env, is_trusted, max(timeout, _TYPE_SECONDS))),
-            _guarded("editor", _editor(source, editor, min(timeout, _EDITOR_SECONDS))),
-        )
+        async with asyncio.TaskGroup() as group:
+            asked = [
+                group.create_task(self._syntax(source, timeout)),
+                group.create_task(self._ruff(source, env, is_trusted, timeout)),
+                group.create_task(self._types(source, env, is_trusted, max(timeout, _TYPE_SECONDS))),
+                group.create_task(self._editor(source, editor, min(timeout, _EDITOR_SECONDS))),
+            ]
+        answers = [task.result() for task in asked]
         items = [item for answer in (*answers, _context(source, context)) for item in answer.items]
         reports = tuple(answer.report for answer in answers)
         return DiagnosticSet(await asyncio.to_thread(merged, items), source.id.version, reports)
@@ -80,6 +82,14 @@ class Collector:
         answer = await _guarded(ruff.NAME, ruff.check(source, env=env, is_trusted=is_trusted, timeout=timeout))
         return answer if is_trusted else self._remember(source, answer)
 
+    async def _types(self, source: Source, env: Mapping[str, str], is_trusted: bool, timeout: float) -> Answer:  # noqa: ASYNC109
+        """Ask the type checker; never remembered, for what it says depends on other files too."""
+        asking = basedpyright.check(source, env=env, is_trusted=is_trusted, timeout=timeout)
+        return await _guarded(basedpyright.NAME, asking)
+
+    async def _editor(self, source: Source, port: Editor | None, timeout: float) -> Answer:  # noqa: ASYNC109
+        return await _guarded(editor.NAME, editor.check(source, port, timeout=timeout))
+
     def _known(self, source: Source, name: str) -> Answer | None:
         """Return what was said of this very text before, under the version it has now."""
         key = (source.id.hash, str(source.path), name)
@@ -103,14 +113,6 @@ async def _guarded(name: str, asking: Awaitable[Answer]) -> Answer:
         return await asking
     except ToolError as error:
         return Answer(SourceReport(name, "failed", str(error)))
-
-
-async def _types(source: Source, env: Mapping[str, str], is_trusted: bool, timeout: float) -> Answer:  # noqa: ASYNC109
-    return await basedpyright.check(source, env=env, is_trusted=is_trusted, timeout=timeout)
-
-
-async def _editor(source: Source, port: Editor | None, timeout: float) -> Answer:  # noqa: ASYNC109
-    return await editor.check(source, port, timeout=timeout)
 
 
 def _context(source: Source, context: Sequence[Diagnostic]) -> Answer:

@@ -72,7 +72,7 @@ async def _in_worker(text: str, language: str, timeout: float) -> Check:  # noqa
         if "error" in reply:
             raise ToolError(str(reply["error"]))
         return check_from_json(reply["result"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ToolError(f"the syntax check broke (exit code {finished.exit_code})") from None
 
 
