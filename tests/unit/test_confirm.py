@@ -166,7 +166,7 @@ class Story:
 @pytest.mark.parametrize("stale", ["reject", "drop", "ignore"])
 def test_edits_land_once_and_no_word_of_the_user_is_lost(tmp_path: Path, stale: str, part: int) -> None:
     outcomes: Counter[str] = Counter()
-    for number in range(200):
+    for number in range(160):
         story = Story(f"{stale}-{part}-{number}", tmp_path, stale)
         outcome = run(story.play())
         try:
@@ -176,6 +176,6 @@ def test_edits_land_once_and_no_word_of_the_user_is_lost(tmp_path: Path, stale: 
         outcomes["done" if outcome else "told"] += 1
         outcomes["put back"] += bool(outcome and any("put back" in note for note in outcome.notes))
         outcomes["saved"] += bool(outcome and outcome.saved)
-    assert outcomes["done"] > 120  # the safest edit, never to edit at all, does not count
+    assert outcomes["done"] > 100  # the safest edit, never to edit at all, does not count
     assert outcomes["saved"] > 3
-    assert stale != "ignore" or outcomes["put back"] > 10
+    assert stale != "ignore" or outcomes["put back"] > 5

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from hermitcrab.core.edits import Hunk, apply, contains, diff, rebase, stands_apart
-from hermitcrab.core.text import LineText
+from hermitcrab.core.text import LineText, PositionEncoding, TextChange
 
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
 _KEPT_TEXTS = 400
@@ -48,8 +48,21 @@ class Tracker:
         self._hunks = hunks
         self._checks_versions = checks_versions
         places = LineText(text)
-        self._ranges = [(places.position(hunk.start), places.position(hunk.end), hunk.after) for hunk in hunks]
-        self._seen = [_Seen(text, hunks, apply(text, hunks))]
+        # A column means another place in another line, so it matters what the client counts; we try what it may be.
+        encodings: tuple[PositionEncoding, ...] = ("utf-32",) if text.isascii() else ("utf-16", "utf-8", "utf-32")
+        self._edits = [
+            [
+                TextChange(
+                    hunk.after,
+                    places.to_client(places.position(hunk.start), encoding),
+                    places.to_client(places.position(hunk.end), encoding),
+                    encoding,
+                )
+                for hunk in hunks
+            ]
+            for encoding in encodings
+        ]
+        self._seen = [_Seen(text, hunks, {apply(text, hunks)})]
 
     @property
     def now(self) -> str:
@@ -75,28 +88,22 @@ class Tracker:
         moved = rebase(self._hunks, diff(self._text, text))
         return _Seen(text, moved, self._blindly(text))
 
-    def _blindly(self, text: str) -> str:
+    def _blindly(self, text: str) -> set[str]:
         """Return what a client makes of the text that puts our edit at its lines and columns whatever stands there."""
-        lines = LineText(text)
-        for start, end, after in reversed(self._ranges):
-            lines.replace(start, end, after)
-        return lines.text
+        return {_changed(text, edits) for edits in self._edits}
 
-    def _halfway(self, text: str) -> Iterator[str]:
-        """Yield the texts between, for a client that tells of our hunks one by one, the last or the first one first."""
-        lines = LineText(text)
-        for start, end, after in reversed(self._ranges):
-            lines.replace(start, end, after)
-            yield lines.text
-        for index in range(1, len(self._ranges)):
-            lines = LineText(text)
-            for start, end, after in reversed(self._ranges[:index]):
-                lines.replace(start, end, after)
-            yield lines.text
+    def _halfway(self, text: str) -> set[str]:
+        """Return the texts between, for a client that tells of our hunks one by one, the last or the first one first."""
+        return {
+            _changed(text, part)
+            for edits in self._edits
+            for index in range(1, len(edits))
+            for part in (edits[:index], edits[index:])
+        }
 
     def _exactly(self, text: str) -> Landed | Misplaced | None:
         """Say what became of the edit when this text is one of those before with the edit made and nothing else."""
-        matching = [seen for seen in self._seen if seen.blindly == text]
+        matching = [seen for seen in self._seen if text in seen.blindly]
         # The newest is what the client had, unless that text was itself on the way from an older one to this.
         while len(matching) > 1 and any(matching[-1].text in self._halfway(seen.text) for seen in matching[:-1]):
             matching.pop()
@@ -132,7 +139,14 @@ class Tracker:
 class _Seen:
     text: str
     hunks: tuple[Hunk, ...] | None  # ours, moved to this text; None where they do not fit
-    blindly: str
+    blindly: set[str]
+
+
+def _changed(text: str, edits: Sequence[TextChange]) -> str:
+    lines = LineText(text)
+    for edit in reversed(edits):
+        lines.change(edit)
+    return lines.text
 
 
 def _variants(hunks: tuple[Hunk, ...]) -> list[tuple[Hunk, ...]]:
