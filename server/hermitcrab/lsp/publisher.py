@@ -31,7 +31,7 @@ class Publisher:
         """Start, with what is open already; `"diagnostics": "off"` among the editor's settings keeps us quiet."""
         self._is_on = self._door.client_settings.get("diagnostics", "on") != "off"
         for document in self._door.host.documents:
-            if document.connection == self._door.client.id:
+            if self._is_on and document.connection == self._door.client.id:
                 self._soon(document.uri)
 
     def end(self) -> None:
