@@ -47,10 +47,8 @@ class _Written:
     is_plain: bool
     model: str
     json: bytes
-
-    @property
-    def is_user(self) -> bool:
-        return isinstance(self.group[0], UserMessage)
+    is_user: bool
+    call_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +77,8 @@ class PromptWriter:
             parts[index] = _mark(parts[index])
         start = _dump({"model": model, "stream": True, **settings})[:-1]
         body = b"".join((start, self._written_head(prompt), b',"messages":[', b",".join(parts), b"]}"))
-        ids = frozenset(
-            call.id for message in prompt.messages if isinstance(message, AssistantMessage) for call in message.calls
-        )
-        return WrittenPrompt(body, tuple(item.group for item in written), ids)
+        ids = [call_id for item in written for call_id in item.call_ids]
+        return WrittenPrompt(body, tuple(item.group for item in written), frozenset(ids))
 
     def quarantine(self, groups: Sequence[Group]) -> bool:
         """Write `groups` plainly from now on, without raw blocks; False when all of them are already."""
@@ -108,7 +104,7 @@ class PromptWriter:
             item = known[index] if index < len(known) else None
             if item is None or item.is_plain != is_plain or item.model != model or not _is_same(item.group, group):
                 known = known[:index]
-                item = _Written(group, is_plain, model, _write_group(group, previous, model, is_plain=is_plain))
+                item = _written(group, previous, model, is_plain=is_plain)
             written.append(item)
             previous = group[-1] if isinstance(group[-1], AssistantMessage) else None
         self._remembered[key] = written
@@ -131,21 +127,35 @@ class PromptWriter:
 
 def _groups(messages: Sequence[Message]) -> list[Group]:
     groups: list[list[Message]] = []
+    last: Message | None = None
     for message in messages:
-        last = groups[-1][-1] if groups else None
-        if isinstance(last, UserMessage) and isinstance(message, UserMessage):
-            groups[-1].append(message)
-            continue
-        if isinstance(last, AssistantMessage) and isinstance(message, AssistantMessage) and last.calls:
-            groups.append([UserMessage(())])  # the results of its calls are due first
-        groups.append([message])
+        if isinstance(message, UserMessage):
+            if isinstance(last, UserMessage):
+                groups[-1].append(message)
+            else:
+                groups.append([message])
+        else:
+            if isinstance(last, AssistantMessage) and last.calls:
+                groups.append([UserMessage(())])  # the results of its calls are due first
+            groups.append([message])
+        last = message
     if groups and isinstance(last := groups[-1][-1], AssistantMessage) and last.calls:
         groups.append([UserMessage(())])
     return [tuple(group) for group in groups]
 
 
 def _is_same(one: Group, other: Group) -> bool:
+    if len(one) == len(other) == 1:
+        return one[0] is other[0]
     return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+def _written(group: Group, previous: AssistantMessage | None, model: str, *, is_plain: bool) -> _Written:
+    first = group[0]
+    calls = first.calls if isinstance(first, AssistantMessage) else ()
+    content = _write_group(group, previous, model, is_plain=is_plain)
+    ids = tuple(call.id for call in calls)
+    return _Written(group, is_plain, model, content, isinstance(first, UserMessage), ids)
 
 
 def _write_group(group: Group, previous: AssistantMessage | None, model: str, *, is_plain: bool) -> bytes:
