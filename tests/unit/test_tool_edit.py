@@ -335,3 +335,12 @@ async def test_hunks_are_as_small_as_the_change(case: ToolCase):
     case.write("a.py", "def f():\n    return 1\n")
     done = await case.call("Edit", **edit("def f():\n    return 1\n", "def f():\n    return 2\n"))
     assert done.edits[0].hunks == (Hunk(20, "1", "2"),)
+
+
+async def test_places_that_overlap_are_two_places(case: ToolCase):
+    path = case.write("a.py", "x = [[[\n")
+    with pytest.raises(ToolError, match="occurs 2 times"):
+        await case.call("Edit", **edit("[[", "("))
+    await case.call("Read", file_path="a.py")
+    await case.call("Edit", **edit("[[", "(", replace_all=True))
+    assert path.read_text() == "x = ([\n"
