@@ -105,12 +105,11 @@ def _first_line(text: str) -> str:
 
 
 def _diagnostics(source: Source, output: str) -> tuple[Diagnostic, ...]:
+    if not output.lstrip().startswith("["):
+        raise ToolError(f"its answer could not be read: `{_first_line(output)[:80]}`")
     try:
-        found: Any = json.loads(output)
-        if not isinstance(found, list):
-            raise TypeError("it is not a list")
-        items: list[dict[str, Any]] = found
-        return tuple(_diagnostic(source, item) for item in items)
+        found: list[dict[str, Any]] = json.loads(output)
+        return tuple(_diagnostic(source, item) for item in found)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ToolError(f"its answer could not be read: {error}") from None
 

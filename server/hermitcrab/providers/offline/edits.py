@@ -61,7 +61,7 @@ def _replacement(text: str, changes: Sequence[Change]) -> Replacement:
     last = bisect_right(starts, max(changes[-1].end - 1, changes[0].start)) - 1
     start, end = _span(text, starts, first, last, changes[-1].end)
     grow_up = True
-    while text.count(text[start:end]) != 1 or not text[start:end].strip():
+    while not _is_alone(text, start, end):
         if first == 0 and last == len(starts) - 1:
             start, end = 0, len(text)
             break
@@ -73,6 +73,12 @@ def _replacement(text: str, changes: Sequence[Change]) -> Replacement:
         start, end = _span(text, starts, first, last, changes[-1].end)
     moved = [Change(change.start - start, change.end - start, change.text) for change in changes]
     return Replacement(text[start:end], applied(text[start:end], moved))
+
+
+def _is_alone(text: str, start: int, end: int) -> bool:
+    """Say whether a stretch of text stands nowhere else, not even overlapping itself."""
+    old = text[start:end]
+    return bool(old.strip()) and text.find(old) == start and text.find(old, start + 1) < 0
 
 
 def _span(text: str, starts: list[int], first: int, last: int, at_least: int) -> tuple[int, int]:
