@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,11 @@ NEEDLE = st.text(alphabet=st.sampled_from("ab\n"), min_size=1, max_size=4)
 
 def lf(text: str) -> str:
     return text.replace("\r\n", "\n")
+
+
+def without_returns(text: str) -> str:
+    """Put a line feed for every line feed with carriage returns before it: a lone one may have met a new line."""
+    return re.sub(r"\r*\n", "\n", text)
 
 
 def test_a_line_feed_finds_a_windows_line_end_and_keeps_it():
@@ -54,7 +61,7 @@ def test_the_line_end_of_a_text_is_the_one_most_lines_have(text: str, end: str):
 @given(TEXT, NEEDLE, PLAIN)
 def test_line_ends_apart_it_is_a_plain_replacement(text: str, old: str, new: str):
     spans = find_all(text, old, overlapping=False)
-    assert lf(replace(text, spans, new)).replace("\r\n", "\n") == lf(lf(text).replace(old, new))
+    assert without_returns(replace(text, spans, new)) == without_returns(lf(text).replace(old, new))
 
 
 @settings(deadline=None)
