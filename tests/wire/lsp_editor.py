@@ -97,6 +97,8 @@ class EditorClient(RawClient):
         self.shown: list[dict[str, Any]] = []  # what `showDocument` named
         self.told: set[str] = set()  # every character the server ever heard of
         self.process: asyncio.subprocess.Process | None = None
+        self._seen = 0
+        self._has_left = False
         self._answering: set[asyncio.Task[None]] = set()
         self._following = asyncio.create_task(self._follow())
 
@@ -122,11 +124,10 @@ class EditorClient(RawClient):
     # What the server asks for.
 
     async def _follow(self) -> None:
-        seen = 0
         while not self.is_ended:
-            await self.until(lambda: len(self.messages) > seen or self.is_ended, None)
-            for message in self.messages[seen:]:
-                seen += 1
+            await self.until(lambda: len(self.messages) > self._seen or self.is_ended, None)
+            for message in self.messages[self._seen :]:
+                self._seen += 1
                 if "method" in message and "id" in message:
                     task = asyncio.create_task(self._answer(message))
                     self._answering.add(task)
@@ -241,6 +242,9 @@ class EditorClient(RawClient):
         await self.request("hermitcrab/status", {}, WAIT)
 
     async def leave(self) -> None:
+        if self._has_left:
+            return
+        self._has_left = True
         self._following.cancel()
         for task in self._answering:
             task.cancel()
@@ -341,11 +345,8 @@ async def house(
     home = root.parent / "home"
     home.mkdir(exist_ok=True)
     root.mkdir(exist_ok=True)
-    if model == "offline":
-        provider = None
-    else:
-        provider = ScriptedProvider(model) if isinstance(model, str) else model
-    built = House(root, home, provider, command_line or {})
+    scripted = ScriptedProvider(model) if isinstance(model, str) and model != "offline" else None
+    built = House(root, home, scripted if isinstance(model, str) else model, command_line or {})
     if trusted:
         (await built.host.engine()).services.trust.trust(root.resolve())
     server = await serve_unix(built.connect, built.socket)

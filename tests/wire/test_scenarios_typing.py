@@ -49,9 +49,18 @@ class User:
 
     def type_beside(self, chance: random.Random) -> None:
         """Type anywhere but in the line of the edit: there nobody could say whose word counts."""
-        start = self.text.index("    print(")
-        end = self.text.index("\n", start)
+        start, end = self.line_of_the_edit
         self.type(chance.choice([*range(start), *range(end + 1, len(self.text) + 1)]))
+
+    def type_inside(self, chance: random.Random) -> None:
+        """Type into the line of the edit."""
+        start, end = self.line_of_the_edit
+        self.type(chance.randrange(start + 4, end + 1))
+
+    @property
+    def line_of_the_edit(self) -> tuple[int, int]:
+        start = self.text.index("\n    ") + 1
+        return start, self.text.index("\n", start)
 
 
 class Desk:
@@ -124,7 +133,7 @@ def test_whatever_the_moment_no_character_is_lost_and_the_edit_is_there_once(tmp
         async with house(project(tmp_path), STUBBORN) as place:
             desk = await desk_in(place, manners)
             for moments in (desk.editor.sim.before_apply, desk.editor.sim.after_apply):
-                moments += [lambda: desk.user.type_beside(chance)] * chance.randrange(3)
+                moments.extend([lambda: desk.user.type_beside(chance)] * chance.randrange(3))
             typing = asyncio.create_task(_type_for_a_while(desk, chance))
             await desk.turn()
             await typing
@@ -147,14 +156,10 @@ def test_typing_in_the_very_place_is_never_silently_lost(tmp_path: Path, stale, 
         chance = random.Random(f"place {stale} {seed}")
         manners = Manners(stale=stale, latency=chance.choice([0, 0.2]), echo_delay=chance.choice([0, 0.3]))
 
-        def type_inside() -> None:
-            start = desk.user.text.index("    print(")
-            desk.user.type(start + chance.randrange(4, 18))
-
         async with house(project(tmp_path), STUBBORN) as place:
             desk = await desk_in(place, manners)
-            desk.editor.sim.before_apply.append(type_inside)
-            desk.editor.sim.after_apply += [lambda: None, type_inside]
+            desk.editor.sim.before_apply.append(lambda: desk.user.type_inside(chance))
+            desk.editor.sim.after_apply += [lambda: None, lambda: desk.user.type_inside(chance)]
             await desk.turn()
             said = "".join(result["text"] for result in desk.editor.results())
             lost = [char for char in desk.user.typed if char not in desk.user.text]
@@ -224,7 +229,9 @@ def test_undo_of_the_turn_keeps_what_the_user_typed_since(tmp_path: Path) -> Non
 @pytest.mark.parametrize("stale", MANNERS)
 async def test_the_same_in_real_time_with_the_real_process(tmp_path: Path, stale) -> None:
     root = project(tmp_path)
-    async with spawned(root, STUBBORN, Manners(stale=stale, latency=0.05, echo_delay=0.1)) as editor:
+    async with spawned(
+        root, STUBBORN.replace("wait 1", "wait 0.4"), Manners(stale=stale, latency=0.05, echo_delay=0.1)
+    ) as editor:
         desk = Desk(root, editor)
         editor.sim.before_apply.append(lambda: desk.user.type(0))
         editor.sim.after_apply.append(lambda: desk.user.type(len(desk.user.text)))
