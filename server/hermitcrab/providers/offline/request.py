@@ -15,7 +15,11 @@ _TARGET = re.compile(
     r"(?:(?P<severity>error|warning|information|info|hint)\b:? ?)?(?:\[(?P<source>[^\]]*)\] ?)?(?P<message>\S.*)"
 )
 _HEADING = re.compile(r"(?im)^\s*fix (?:this problem|these problems|the problems?) in (?P<file>.+?):\s*$")
-_WHERE = re.compile(r"(?i)\b(?:where(?:'s| is| are|)|definition of|find|locate)\s+(?:the\s+)?(?:(?:class|function|method|definition(?: of)?|symbol)\s+)?[`'\"]?(?P<name>[A-Za-z_][\w.]*)[`'\"]?")  # fmt: skip
+_FACTS = re.compile(r"\A(?:(?:Workspace root|Open with unsaved changes): .*\n)+\n")
+_WHERE = re.compile(
+    r"(?im)(?:\bwhere(?:'s| is| are)|\bdefinition of|^\s*(?:please )?(?:find|locate))\s+(?:the\s+)?"
+    r"(?:(?:class|function|method|definition(?: of)?|symbol)\s+)?[`'\"]?(?P<name>[A-Za-z_][\w.]*)[`'\"]?"
+)
 _OUTLINE = re.compile(r"(?i)\b(?:outline|structure|symbols)\b(?: (?:of|in|for))?")
 _FILE = re.compile(r"`([^`\n]+\.\w{1,6})`|\"([^\"\n]+\.\w{1,6})\"|'([^'\n]+\.\w{1,6})'|((?:[\w.@~+-]*/)*[\w@+-][\w.@+-]*\.\w{1,6})\b")  # fmt: skip
 _FIX = re.compile(r"(?i)\b(?:fix|repair|correct|solve|resolve|clean\s?up|mend)(?:es|ed|ing)?\b")
@@ -41,7 +45,8 @@ class Request:
 
 
 def request(text: str) -> Request:
-    """Return what the user's words ask for."""
+    """Return what the user's words ask for; the facts that the turn puts before them are not theirs."""
+    text = _FACTS.sub("", text, count=1)
     targets = tuple(filter(None, (_target(line) for line in text.splitlines())))
     headed = tuple(match["file"].strip().strip("`") for match in _HEADING.finditer(text))
     if targets and (headed or _FIX.search(text)):
@@ -49,7 +54,7 @@ def request(text: str) -> Request:
     named = tuple(dict.fromkeys((*headed, *("".join(groups) for groups in _FILE.findall(text)))))
     if _OUTLINE.search(text) and named:
         return Request("outline", named)
-    if (match := _WHERE.match(text.strip())) is not None:
+    if (match := _WHERE.search(text)) is not None:
         return Request("where", name=match["name"])
     if _FIX.search(text):
         return Request("fix", named)
