@@ -194,8 +194,8 @@ async def test_cancel_returns_at_once_and_everything_is_gone_soon(tmp_path: Path
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - began < 0.1
-    assert await gone(child, 0.5)  # TERM came at once
+    assert time.monotonic() - began < 1.0  # far less; the kill would be two seconds away
+    assert await gone(child, 1.5 - (time.monotonic() - began))  # TERM came at once
     assert await gone(me, 3.0)  # and KILL two seconds later
     assert shown == []  # nothing is shown after the cancel
 

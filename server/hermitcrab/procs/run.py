@@ -146,10 +146,24 @@ class _Running:
     async def settle(self, pumps: list[asyncio.Task[None]]) -> bool:
         """Let helpers finish writing, then stop what still lives in the group; True when there was something."""
         await asyncio.wait(pumps, timeout=_DRAIN_SECONDS)
-        if not await asyncio.to_thread(self.group.is_alive):
+        if await self.is_gone(_DRAIN_SECONDS):  # who has closed its output may still be on its way out
             return False
         await _stop(self, escaped=False)
         return True
+
+    async def collect(self, within: float) -> None:
+        """Wait for the exit code; not even a kill ends a process that hangs in the kernel, so not for ever."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.exited.wait()
+
+    async def is_gone(self, within: float) -> bool:
+        """Say whether the whole group has ended, waiting for it a while."""
+        for delay in _delays(within):
+            if not await asyncio.to_thread(self.group.is_alive):
+                return True
+            await asyncio.sleep(delay)
+        return not await asyncio.to_thread(self.group.is_alive)
 
     async def close(self, pumps: list[asyncio.Task[None]], *outputs: Output) -> None:
         """Take the last output and give the pipes back, also when a process that left the group still holds them."""
@@ -218,21 +232,15 @@ async def _stop(running: _Running, *, escaped: bool = True) -> None:
     """Ask the group to end; kill what is left after two seconds, or at once when we are hurried ourselves."""
     running.group.terminate()
     try:
-        for delay in _delays(KILL_SECONDS):
-            if not await asyncio.to_thread(running.group.is_alive):
-                break
-            await asyncio.sleep(delay)
-        else:
+        if not await running.is_gone(KILL_SECONDS):
             running.group.kill()
         if escaped:
             await asyncio.to_thread(running.group.kill_escaped)
-        async with asyncio.timeout(KILL_SECONDS):
-            await running.exited.wait()
-    except TimeoutError:
-        pass  # not even a kill ends a process that hangs in the kernel; waiting for it would hang us too
+        await running.collect(KILL_SECONDS)
     except asyncio.CancelledError:
         running.group.kill()
         running.group.kill_escaped()
+        await running.collect(_DRAIN_SECONDS)
         raise
 
 
