@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from hermitcrab.demo.mutation_kinds import BEYOND, KINDS, QUIET
-from hermitcrab.demo.mutations import Mutated, Mutation, checked_by, mutate, sample_files
+from hermitcrab.demo.mutations import Mutated, Mutation, checked_by, mutate, project_files, sample_files
 from hermitcrab.demo.sample_tests import TestsInCopy, read_results, run_tests, write_files
 from hermitcrab.diagnostics.collect import Collector
 from offline_host import ROOT, Host
@@ -134,6 +134,15 @@ async def test_other_peoples_projects(seed):
     assert len(mutated.mutations) >= 4
     assert not {"broken.py", "notes.txt", "binary.py"} & set(mutated.files)
     assert all("\r\n" in text for name, text in mutated.files.items() if name == "shop/prices.py")
+
+
+def test_a_project_is_read_as_far_as_it_can_be_worked_on(tmp_path):
+    for name, data in {"a.py": b"x = 1\r\n", "p/b.py": b"y = 1\n", "latin.py": b"# \xe9\n", "venv/c.py": b"", ".git/d.py": b"", "e.txt": b""}.items():  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "huge.py").write_bytes(b"#" * 200_000)
+    (tmp_path / "link.py").symlink_to("a.py")
+    assert project_files(tmp_path) == {"a.py": "x = 1\r\n", "p/b.py": "y = 1\n"}
 
 
 @pytest.mark.parametrize("files", [{}, {"a.py": ""}, {"a.txt": "x"}, {"test_a.py": "def f(): ..."}, {"a.py": "x ="}])

@@ -7,10 +7,12 @@ the project's tests are run, each that changes what the code does makes a named 
 from __future__ import annotations
 
 import ast
+import os
 import random
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -30,6 +32,9 @@ Check = Callable[[str, str], Awaitable[Sequence["Diagnostic"]]]
 Fails = Callable[[Mapping[str, str]], Awaitable[frozenset[str]]]
 """Returns the names of the tests that fail when these files stand in the project."""
 
+_PASSED_OVER = frozenset({"__pycache__", "node_modules", "venv", "env", "site-packages", "build", "dist", "vendor"})
+_MOST_FILES = 2000
+_LARGEST = 100_000  # bytes of one file
 _TRIES = 12  # places of one kind tried in one file
 
 
@@ -65,6 +70,20 @@ def sample_files() -> dict[str, str]:
     """Return the sample project: names with `/` below its root, and texts."""
     root = resources.files("hermitcrab.demo").joinpath("sample")
     return dict(sorted(_texts(root, "")))
+
+
+def project_files(root: Path) -> dict[str, str]:
+    """Return the Python files of a project, by names with `/` below its root: those in UTF-8, of a size to work on."""
+    found: dict[str, str] = {}
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER and not name.startswith("."))
+        for name in sorted(names):
+            path = Path(folder, name)
+            if len(found) < _MOST_FILES and name.endswith(".py") and path.is_file() and not path.is_symlink():
+                with suppress(OSError, UnicodeDecodeError):
+                    if path.stat().st_size <= _LARGEST:
+                        found[path.relative_to(root).as_posix()] = path.read_bytes().decode("utf-8")
+    return found
 
 
 def _texts(folder: Traversable, prefix: str) -> Iterator[tuple[str, str]]:

@@ -45,7 +45,7 @@ async def check(source: Source, *, env: Mapping[str, str], is_trusted: bool, tim
     finished = await run(
         [program, "check", "--quiet", "--no-fix", "--no-cache", "--exit-zero", "--output-format", "json", *options,
          "--stdin-filename", str(source.path), "-"],
-        cwd=_directory(source.path) if is_trusted else Path(sys.prefix),
+        cwd=await asyncio.to_thread(_directory, source.path) if is_trusted else Path(sys.prefix),
         env={name: value for name, value in env.items() if not name.upper().startswith("RUFF_")},
         stdin=await asyncio.to_thread(source.text.encode, "utf-8", "replace"),
         timeout=timeout,
