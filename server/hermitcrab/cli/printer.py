@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hermitcrab.core import events
 
 
@@ -20,10 +23,27 @@ class Printer:
         self.usage: dict[str, int] = {}
         self.cost: float | None = None
         self.texts: list[str] = []
+        self.has_reader = True
+        self.on_reader_gone: Callable[[], object] | None = None
 
     def show(self, _session: str, event: events.Event) -> None:
         """Take one event."""
         self._remember(event)
+        try:
+            self._print(event)
+        except BrokenPipeError:
+            self._lose_reader()
+
+    def _lose_reader(self) -> None:
+        """Nobody reads standard output any more, as behind `| head`: what is still printed goes nowhere, in peace."""
+        self.has_reader = False
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        if self.on_reader_gone is not None:
+            self.on_reader_gone()
+
+    def _print(self, event: events.Event) -> None:
         if self._format == "stream-json":
             from hermitcrab.wire.from_events import updates_of
 
@@ -74,6 +94,12 @@ class Printer:
 
     def close(self, session: str, end: events.TurnFinished) -> None:
         """Print the last line."""
+        try:
+            self._print_end(session, end)
+        except BrokenPipeError:
+            self._lose_reader()
+
+    def _print_end(self, session: str, end: events.TurnFinished) -> None:
         result = {
             "type": "result",
             "stopReason": end.reason,
@@ -83,7 +109,7 @@ class Printer:
             "sessionId": session,
         }
         if self._format == "json":
-            print(json.dumps(result | {"text": self.texts[-1] if self.texts else ""}))
+            print(json.dumps(result | {"text": self.texts[-1] if self.texts else ""}), flush=True)
         elif self._format == "stream-json":
             print(json.dumps(result), flush=True)
         elif end.message:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hermitcrab.cli.printer import Printer
     from hermitcrab.core import events
     from hermitcrab.core.events import PermissionOutcome
     from hermitcrab.core.ports import PermissionQuestion
@@ -84,8 +85,10 @@ async def _run(args: argparse.Namespace) -> int:
         _say_where(session.model.name, connection.environment)
         prompt = await asyncio.to_thread(sys.stdin.read) if args.prompt == "-" else args.prompt
         engine.prompt(session, prompt, connection)
-        end = await _wait(session)
+        end = await _wait(session, printer)
         printer.close(session.id, end)
+        if not printer.has_reader:
+            return 1
         return 3 if printer.denied and end.reason == "end_turn" else EXIT_CODES[end.reason]
     finally:
         await engine.close()
@@ -126,7 +129,7 @@ async def _session(args: argparse.Namespace, engine: Engine, connection: Any, ro
     return await engine.new_session(connection, root)
 
 
-async def _wait(session: Session) -> events.TurnFinished:
+async def _wait(session: Session, printer: Printer) -> events.TurnFinished:
     from hermitcrab.core import events
 
     loop = asyncio.get_running_loop()
@@ -137,5 +140,6 @@ async def _wait(session: Session) -> events.TurnFinished:
 
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop)
+    printer.on_reader_gone = stop
     end = await session.wait()
     return end or events.TurnFinished(turn="", reason="error", message="the turn never began")
