@@ -112,6 +112,16 @@ async def test_a_client_that_does_not_read_costs_a_bounded_heap() -> None:
     assert sum(m[0] == "usage" for m in writer.messages) < 100
 
 
+async def test_a_long_text_is_merged_without_counting_it_twice() -> None:
+    outbox, writer = Outbox(Policy(merge=join, weigh=weigh, text_bytes=200_000), encode), SlowWriter()
+    for _ in range(20_000):
+        say(outbox, "text", "word ")
+    assert 100_000 < outbox.size < 200_000
+    assert (await written(outbox, writer))[0].startswith("text word word")
+    assert sum(len(m[1]["text"]) for m in writer.messages) == 100_000
+    assert outbox.size == 0
+
+
 async def test_after_text_was_lost_none_follows_until_the_session_can_be_shown_anew() -> None:
     outbox, writer = Outbox(Policy(weigh=weigh, spare_bytes=100, text_bytes=1_000), encode), SlowWriter(is_open=False)
     lost: list[frozenset[str]] = []

@@ -1,4 +1,4 @@
-"""The manners of each client as data; where they come from stands in `docs/architecture.md`, *clients*.
+"""The manners of each client as data.
 
 Columns: how its `clientInfo.name` begins (small letters), then the profile. Rows marked *run* were seen in the real
 editor; the others were read in the client's source.

@@ -160,7 +160,6 @@ class Connection(LanguageServer):
         for pool in (self._reading_thread, self._thread_pool):
             if pool is not None:
                 pool.shutdown(wait=False, cancel_futures=True)
-        self.ended.set()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log what pygls would show to the user; its text may hold paths and payload."""

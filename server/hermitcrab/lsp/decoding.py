@@ -1,8 +1,13 @@
 """JSON from bytes; a long document is read in slices, so that no other client waits for it.
 
-`json.loads` holds the interpreter for its whole length, in a thread too: 66 ms for 2 MB of diagnostics, 120 ms for a
-20 MB text. Here the C scanner reads values that fit a window, and only containers and strings larger than the window
-are walked in Python, which stops between values. Measured: `docs/decisions/wire-slices.md`.
+`json.loads` holds the interpreter for its whole length, in a thread too. Here the C scanner reads values that fit a
+window, and only containers and strings larger than the window are walked in Python, which stops between values.
+
+Measured (2 cores, Python 3.11; longest hold on the loop):   json.loads   in a thread   here (all in all)
+10 000 diagnostics, 1.9 MB                                        24 ms         34 ms    2.6 ms  (54 ms)
+a document of 24 MB                                               79 ms         96 ms    4.1 ms  (75 ms)
+a document of 21 MB, all escapes                                  42 ms         63 ms    2.5 ms  (47 ms)
+2.8 million integers, 24 MB                                      259 ms        223 ms    2.3 ms  (4.4 s)
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ Weight = Literal["keep", "text", "spare"]
 """`keep` is never dropped, `spare` may be; `text` is dropped over its bound, and its stream is shown anew later."""
 
 _BATCH: Final = 64 * 1024
+_MERGED: Final = 64 * 1024  # bytes beyond which a letter takes no more: joining text costs its length each time
 
 
 class Writer(Protocol):
@@ -123,12 +124,15 @@ class Outbox:
 
     def _merge(self, news: Notification, stream: str, size: int) -> bool:
         last = self._last.get(stream)
-        if last is None or last.news is None:
+        if last is None or last.news is None or last.size > _MERGED:
             return False
         merged = self._policy.merge(last.news, news)
         if merged is None:
             return False
         last.news, last.body = merged, None
+        if last.size + size > _MERGED:  # a guess so far, for only the text is added: see what it really is
+            last.body = self._encode(merged)
+            size = len(last.body) - last.size
         last.size += size
         self.size += size
         return True

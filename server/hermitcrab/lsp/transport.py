@@ -69,6 +69,7 @@ async def serve(connection: Connection, reader: Reader, writer: StreamWriter) ->
         await _stop(reading, handling, writing, leaving)
         await connection.end()
         _hang_up(writer)
+        connection.ended.set()
 
 
 async def _read(connection: Connection, reader: Reader) -> None:
