@@ -83,7 +83,7 @@ def _marks(text: str, data: bytes) -> tuple[int, ...]:
     if len(text) == len(data):
         return ()
     marks = [0]
-    for start in range(0, len(text), _STEP):
+    for start in range(0, len(text) - _STEP + 1, _STEP):
         marks.append(marks[-1] + len(text[start : start + _STEP].encode("utf-8", "replace")))
     return tuple(marks)
 
