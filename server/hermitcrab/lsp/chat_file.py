@@ -14,6 +14,7 @@ from pygls.exceptions import JsonRpcException
 
 from hermitcrab.core import events
 from hermitcrab.lsp import to_lsp
+from hermitcrab.lsp.jsonrpc import field_of
 from hermitcrab.lsp.questions import ClientGoneError
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS: Final = 0.15
 MOST_REFUSALS: Final = 20  # in a row; what is left waits for the next text
+_OPENING_SECONDS: Final = 2.0  # from the editor's answer to its `didOpen`
+_OPENING_LOOKS: Final = 40
 YOU: Final = "## You"
 HERMITCRAB: Final = "## Hermitcrab"
 
@@ -38,6 +41,8 @@ class ChatFile:
         self._has_shown = False
         self._message = ""
         self._expected = ""
+        self._may_grow = asyncio.Event()
+        self._may_grow.set()
 
     def expect(self, text: str) -> None:
         """The user wrote `text` into the file already: do not write it again."""
@@ -55,16 +60,33 @@ class ChatFile:
             self._flushing = asyncio.create_task(self._flush())
 
     async def show(self) -> None:
-        """Open the file in the editor, once, without taking the focus."""
+        """Open the file in the editor, once, without taking the focus; where that cannot be, say where it is."""
         if self._has_shown:
             return
         self._has_shown = True
+        await asyncio.to_thread(_append_on_disk, self.path, "")
         await self.settle()
+        self._may_grow.clear()  # between the editor's reading and its `didOpen` nothing may be added
+        try:
+            if not await self._open():
+                message = f"Hermitcrab answers in `{self.path}`"
+                self._client.notify("window/showMessage", {"type": 3, "message": message})
+        finally:
+            self._may_grow.set()
+
+    async def _open(self) -> bool:
         params = {"uri": to_lsp.uri(self.path), "external": False, "takeFocus": False}
         try:
-            await self._client.request("window/showDocument", params, timeout=10)
-        except (JsonRpcException, TimeoutError, ClientGoneError):
-            return
+            answer: Any = await self._client.request("window/showDocument", params, timeout=10)
+        except (JsonRpcException, TimeoutError):
+            return False
+        except ClientGoneError:
+            return True
+        for _ in range(_OPENING_LOOKS):
+            if self._documents.get(self._client.id, self.path) is not None:
+                return True
+            await asyncio.sleep(_OPENING_SECONDS / _OPENING_LOOKS)
+        return field_of(answer, "success") is True
 
     async def settle(self) -> None:
         """Wait until everything appended so far is in the file."""
@@ -98,6 +120,7 @@ class ChatFile:
         await asyncio.sleep(FLUSH_SECONDS)
         refusals = 0
         while self._pending and refusals < MOST_REFUSALS:
+            await self._may_grow.wait()
             text = "".join(self._pending)
             self._pending.clear()
             document = self._documents.get(self._client.id, self.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from pygls.exceptions import JsonRpcInvalidParams
@@ -47,7 +48,7 @@ async def ask(door: Door, args: Any) -> Any:
     session = await door.session(door.root_of(document.path))
     if (chat := door.chats.of(session.id)) is not None and not door.has_plugin:
         chat.append(f"{YOU}\n\n{ask_prompt(found, '').strip()}\n")
-        await chat.show()
+        door.keep(asyncio.create_task(chat.show()))
     return {"sessionId": session.id}
 
 
@@ -115,7 +116,7 @@ async def _turn(door: Door, document: Document, prompt: str, *, shows: bool = Fa
     session = await door.session(door.root_of(document.path))
     turn = await door.prompt(session, prompt)
     if shows and not door.has_plugin and (chat := door.chats.of(session.id)) is not None:
-        await chat.show()
+        door.keep(asyncio.create_task(chat.show()))
     return {"sessionId": session.id, "turnId": turn}
 
 
