@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from pygls.exceptions import JsonRpcInvalidParams
 
 from hermitcrab.actions.offers import Offer, Place, Problem, offers
 from hermitcrab.lsp import from_lsp
 from hermitcrab.workspace.files import real_path
 
 if TYPE_CHECKING:
+    from hermitcrab.core.text import Position
     from hermitcrab.lsp.door import Door
     from hermitcrab.workspace.documents import Document
 
@@ -52,7 +55,7 @@ async def resolve(_door: Door, action: Any) -> Any:
 
 def place(door: Door, document: Document, span: Any, diagnostics: list[Any]) -> Place:
     """Return a place in a document in our own coordinates."""
-    start, end = from_lsp.span(span, document, door.client.encoding)
+    start, end = _span(span, document, door)
     problems = tuple(_problem(item, document, door) for item in diagnostics)
     root = door.root_of(document.path).resolve()
     inside = document.path.is_relative_to(root)
@@ -67,7 +70,10 @@ def place(door: Door, document: Document, span: Any, diagnostics: list[Any]) -> 
 
 
 def _problem(item: Any, document: Document, door: Door) -> Problem:
-    (line, column), _ = from_lsp.span(item["range"], document, door.client.encoding)
+    if not isinstance(item, dict):
+        raise JsonRpcInvalidParams("each of `diagnostics` is an object with `range` and `message`")
+    item = cast("dict[str, Any]", item)
+    (line, column), _ = _span(item.get("range"), document, door)
     return Problem(
         line=line,
         column=column,
@@ -76,6 +82,13 @@ def _problem(item: Any, document: Document, door: Door) -> Problem:
         code=str(item.get("code") or ""),
         message=str(item.get("message") or ""),
     )
+
+
+def _span(area: Any, document: Document, door: Door) -> tuple[Position, Position]:
+    try:
+        return from_lsp.span(area, document, door.client.encoding)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise JsonRpcInvalidParams("`range` has `start` and `end`, each with `line` and `character`") from None
 
 
 def _word_at(line: str, column: int) -> str:
