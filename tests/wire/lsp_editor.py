@@ -150,8 +150,7 @@ class EditorClient(RawClient):
                     return
                 result = chosen
             case "window/showDocument":
-                self._show(params)
-                result = {"success": True}
+                result = {"success": self._show(params)}
             case "window/workDoneProgress/create":
                 result = None
             case method:
@@ -184,10 +183,14 @@ class EditorClient(RawClient):
         (title,) = (item["title"] for item in message["params"]["actions"] if _TITLES[item["title"]] == answer)
         return {"title": title}
 
-    def _show(self, params: dict[str, Any]) -> None:
+    def _show(self, params: dict[str, Any]) -> bool:
+        path = Path(unquote(urlsplit(params["uri"]).path))
+        if not path.is_file():
+            return False
         self.shown.append(params)
         if params["uri"] not in self.sim.buffers:
-            self.sim.open(params["uri"], Path(unquote(urlsplit(params["uri"]).path)).read_text("utf-8"))
+            self.sim.open(params["uri"], path.read_text("utf-8"))
+        return True
 
     # What a test says and looks at.
 
@@ -346,7 +349,8 @@ async def house(
     home.mkdir(exist_ok=True)
     root.mkdir(exist_ok=True)
     scripted = ScriptedProvider(model) if isinstance(model, str) and model != "offline" else None
-    built = House(root, home, scripted if isinstance(model, str) else model, command_line or {})
+    provider = scripted if isinstance(model, str) else model
+    built = House(root, home, provider, {**({"model": "scripted:house"} if provider else {}), **(command_line or {})})
     if trusted:
         (await built.host.engine()).services.trust.trust(root.resolve())
     server = await serve_unix(built.connect, built.socket)
