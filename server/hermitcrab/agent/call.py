@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, Self
 
@@ -56,7 +56,7 @@ class _Call:
         yield await self._start(tool, access)
         context = self._ctx.for_call(self._call.id)  # trust may have been given at the gate
         result = ToolResult("")
-        async with aclosing(_as_generator(tool.run(args, context))) as stream:
+        async with aclosing(tool.run(args, context)) as stream:
             async for item in stream:
                 match item:
                     case ToolResult():
@@ -171,11 +171,6 @@ def _reason(decision: Decision) -> str:
         f"{decision.reason}. Trusting it means: commands you allow run with your rights, "
         "and checkers read the folder's own configuration"
     )
-
-
-async def _as_generator(stream: AsyncIterator[events.Event | ToolResult]) -> AsyncGenerator[events.Event | ToolResult]:
-    async for item in stream:
-        yield item
 
 
 class CallGroup:

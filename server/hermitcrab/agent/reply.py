@@ -14,6 +14,7 @@ from hermitcrab.core.messages import (
     CallBlock,
     CallStartPart,
     JsonObject,
+    NoticePart,
     RawReply,
     RetryPart,
     StopPart,
@@ -61,6 +62,8 @@ class Reply:
                 yield from self._take_block(part)
             case RetryPart(reason, wait, _):
                 yield events.Notice(text=f"{reason}; trying again in {wait:.1f} s")
+            case NoticePart(text):
+                yield events.Notice(text=text)
             case UsagePart(usage):
                 self.usage = usage
             case StopPart(reason):

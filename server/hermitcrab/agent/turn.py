@@ -45,7 +45,7 @@ async def run_turn(ctx: TurnContext) -> AsyncIterator[events.Event]:
 async def _listen(ctx: TurnContext, reply: Reply, calls: CallGroup) -> AsyncIterator[events.Event]:
     """Yield what the model says while it says it; reads start as soon as their block is complete."""
     offered = 0
-    async with aclosing(_parts(ctx)) as parts:
+    async with aclosing(ctx.provider.stream(ctx.prompt())) as parts:
         async for part in parts:
             for event in reply.take(part):
                 yield event
@@ -56,11 +56,6 @@ async def _listen(ctx: TurnContext, reply: Reply, calls: CallGroup) -> AsyncIter
                 yield event
     if reply.stop is None:
         raise ProviderError("the model's answer broke off without an end")
-
-
-async def _parts(ctx: TurnContext):  # noqa: ANN202 - an async generator of stream parts
-    async for part in ctx.provider.stream(ctx.prompt()):
-        yield part
 
 
 async def _log(ctx: TurnContext, event: events.Event) -> events.Event:

@@ -196,4 +196,21 @@ class RetryPart:
     attempt: int
 
 
-StreamPart = TextPart | ThinkingPart | CallStartPart | CallArgumentsPart | BlockPart | UsagePart | StopPart | RetryPart
+@dataclass(frozen=True, slots=True)
+class NoticePart:
+    """Something the user should know while the provider waits, such as a silence; never shown to the model."""
+
+    text: str
+
+
+StreamPart = (
+    TextPart
+    | ThinkingPart
+    | CallStartPart
+    | CallArgumentsPart
+    | BlockPart
+    | UsagePart
+    | StopPart
+    | RetryPart
+    | NoticePart
+)

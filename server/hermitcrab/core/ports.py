@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -20,7 +20,7 @@ class Provider(Protocol):
         """Return the dialect of the raw blocks this provider makes and takes."""
         ...
 
-    def stream(self, prompt: Prompt) -> AsyncIterator[StreamPart]:
+    def stream(self, prompt: Prompt) -> AsyncGenerator[StreamPart]:
         """Yield one reply; raise ProviderError when it cannot be had. Closing the iterator closes the connection."""
         ...
 
@@ -91,6 +91,14 @@ class SuggestedFix:
     is_safe: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What an editor shows for one document, and the version it belongs to as far as the editor says."""
+
+    version: int | None
+    items: tuple[Diagnostic, ...]
+
+
 class Editor(Protocol):
     """One attached client, as the rooms below see it."""
 
@@ -107,7 +115,7 @@ class Editor(Protocol):
         """Ask the client to save a document; False when it cannot or did not."""
         ...
 
-    async def diagnostics(self, path: Path) -> Sequence[Diagnostic] | None:
+    async def diagnostics(self, path: Path) -> Shown | None:
         """Return what the editor shows for `path`; None when the client cannot say."""
         ...
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hermitcrab.demo.checks import Copies, TestRun, project_files, run_command, run_tests
+from hermitcrab.demo.checks import Copies, run_command
 from hermitcrab.demo.editor import DemoEditor
-from hermitcrab.demo.mutations import Mutated, Mutation, checked_by, mutate, sample_files
+from hermitcrab.demo.mutations import Mutated, Mutation, checked_by, mutate, project_files, sample_files
+from hermitcrab.demo.sample_tests import TestRun, TestsInCopy, run_tests
 from hermitcrab.demo.show import Screen
 from hermitcrab.procs.converse import converse
 
@@ -46,44 +47,45 @@ class Demo:
         color: bool = True,
     ) -> None:
         self._seed, self._model, self._keep = seed, model or "offline", keep
-        self._project, self._tests = project, tests
+        self._project, self._tests = project.resolve() if project else None, tests
         self._screen = Screen(color=color)
-        self._copies = Copies()
         self._questions = 0
 
     async def run(self) -> int:
         """Show all of it; return the exit code."""
         kind = " (rules, no language model)" if self._model == "offline" else ""
         self._screen.line(f"Hermitcrab demo: seed {self._seed}, model {self._model}{kind}", "bold")
+        files = await asyncio.to_thread(self._files)
+        self._copies = Copies(self._project, files)
         try:
-            files = await asyncio.to_thread(self._files)
             mutated = await self._make_problems(files)
             if not mutated.mutations:
                 self._screen.line("no place for a problem was found in this project's Python files", "yellow")
                 return 1
-            story = Story(self._copies.make(files, mutated.files))
+            story = Story(await asyncio.to_thread(self._copies.make, mutated.files))
             before = await self._before(story, mutated)
             shown, left = await self._fix_all(story, mutated)
-            return await self._verdict(story, files, mutated, before, shown, left)
+            return await self._verdict(story, mutated, before, shown, left)
         finally:
             if not self._keep:
                 self._copies.remove()
 
     def _files(self) -> dict[str, str]:
-        return sample_files() if self._project is None else project_files(self._project.resolve())
+        return sample_files() if self._project is None else project_files(self._project)
 
     async def _make_problems(self, files: dict[str, str]) -> Mutated:
         from hermitcrab.diagnostics.collect import Collector
 
         where = "a small project" if self._project is None else f"a copy of {self._project}"
         self._screen.heading(f"1. Problems are made in {where}")
-        check = checked_by(Collector(environment=dict(os.environ)), self._copies.make({}))
+        check = checked_by(Collector(environment=dict(os.environ)), Path(os.path.realpath(tempfile.gettempdir())))
         if self._project is not None:
             return await mutate(files, seed=self._seed, check=check, count=_COUNT)
-        return await mutate(files, seed=self._seed, check=check, fails=lambda changed: self._failing(files, changed))
-
-    async def _failing(self, files: Mapping[str, str], changed: Mapping[str, str]) -> frozenset[str]:
-        return (await run_tests(self._copies.make(files, changed))).failing
+        tests = TestsInCopy(files)
+        try:
+            return await mutate(files, seed=self._seed, check=check, fails=tests)
+        finally:
+            tests.close()
 
     async def _before(self, story: Story, mutated: Mutated) -> TestRun | bool | None:
         for made in mutated.mutations:
@@ -103,9 +105,8 @@ class Demo:
             self._screen.line("   tests: not run; --tests 'COMMAND' runs yours before and after", "dim")
             return None
         found = await run_tests(folder)
-        self._screen.line(
-            f"   tests: {found.ran} run, {len(found.failing)} failing", "red" if found.failing else "green"
-        )
+        ran = len(found.passed) + len(found.failed)
+        self._screen.line(f"   tests: {ran} run, {len(found.failed)} failing", "red" if found.failed else "green")
         return found
 
     async def _fix_all(self, story: Story, mutated: Mutated) -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -175,7 +176,6 @@ class Demo:
     async def _verdict(
         self,
         story: Story,
-        files: Mapping[str, str],
         mutated: Mutated,
         before: TestRun | bool | None,
         shown: Mapping[str, str],
@@ -184,8 +184,12 @@ class Demo:
         self._screen.heading("3. What came of it")
         faults = [fault for made in mutated.mutations if (fault := self._judge(made, story, left))]
         faults += await asyncio.to_thread(self._judge_note, story, shown)
-        after = await self._run_tests(self._copies.make(files, shown))
+        after = await self._run_tests(await asyncio.to_thread(self._copies.make, shown))
         faults += _judge_tests(mutated, before, after)
+        if isinstance(before, TestRun) and isinstance(after, TestRun):
+            fixed = len(before.failed - after.failed)
+            beyond = ", the rest because of the problem beyond the rules" if after.failed and not faults else ""
+            self._screen.line(f"   of {len(before.failed)} failing tests {fixed} pass now{beyond}", "green")
         total = sum(story.seconds)
         questions = "1 permission question" if self._questions == 1 else f"{self._questions} permission questions"
         self._screen.line(f"   {len(story.seconds)} turns in {total:.1f} s, {questions}")
@@ -237,6 +241,6 @@ def _judge_tests(mutated: Mutated, before: TestRun | bool | None, after: TestRun
         return []
     fixed = {test for made in mutated.mutations if made.is_within_rules for test in made.failing}
     beyond = {test for made in mutated.mutations if not made.is_within_rules for test in made.failing}
-    broken = sorted((after.failing & fixed) - beyond)
-    new = sorted(after.failing - before.failing - beyond)
+    broken = sorted((after.failed & fixed) - beyond)
+    new = sorted(after.failed - before.failed - beyond)
     return [f"still failing: {test}" for test in broken] + [f"newly failing: {test}" for test in new]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hermitcrab.core.ports import Diagnostic, Editor
+from hermitcrab.core.ports import Editor, Shown
 from hermitcrab.diagnostics.values import Answer, SourceReport
 
 if TYPE_CHECKING:
@@ -39,18 +38,16 @@ async def _ask(source: Source, editor: Editor) -> Answer:
     return _answer(source, shown)
 
 
-def _is_older(shown: Sequence[Diagnostic] | None, version: int | None) -> bool:
+def _is_older(shown: Shown | None, version: int | None) -> bool:
     """Say whether the editor names a version, and it is one before ours."""
-    versions = [item.version for item in shown or () if item.version is not None]
-    return version is not None and bool(versions) and max(versions) < version
+    return shown is not None and shown.version is not None and version is not None and shown.version < version
 
 
-def _answer(source: Source, shown: Sequence[Diagnostic] | None) -> Answer:
+def _answer(source: Source, shown: Shown | None) -> Answer:
     if shown is None:
         return Answer(SourceReport(NAME, "unavailable", "the editor does not share its diagnostics"))
-    if not shown:
-        return Answer(SourceReport(NAME, "unknown", "the editor shows none, and does not say for which version"))
-    current = tuple(item for item in shown if item.version is not None and item.version == source.id.version)
-    if not current:
+    if shown.version is None:
+        return Answer(SourceReport(NAME, "unknown", "the editor does not say which version its diagnostics are of"))
+    if shown.version != source.id.version:
         return Answer(SourceReport(NAME, "unknown", "what the editor shows is not of this version"))
-    return Answer(SourceReport(NAME, "ok"), tuple(dataclasses.replace(item, path=source.path) for item in current))
+    return Answer(SourceReport(NAME, "ok"), tuple(dataclasses.replace(item, path=source.path) for item in shown.items))

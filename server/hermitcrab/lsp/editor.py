@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pygls.exceptions import JsonRpcException
 
-from hermitcrab.core.ports import ApplyReply, BufferEdit, ClientProfile, Diagnostic
+from hermitcrab.core.ports import ApplyReply, BufferEdit, ClientProfile, Shown
 from hermitcrab.lsp import from_lsp, to_lsp
 from hermitcrab.lsp.jsonrpc import field_of
 from hermitcrab.lsp.questions import ClientGoneError
@@ -57,7 +56,7 @@ class LspEditor:
             return False
         return bool(field_of(answer, "saved"))
 
-    async def diagnostics(self, path: Path) -> Sequence[Diagnostic] | None:
+    async def diagnostics(self, path: Path) -> Shown | None:
         """Return what the editor shows from its other sources; None when the client cannot say."""
         uri = self._uri(path)
         if uri is None:
@@ -77,7 +76,7 @@ class LspEditor:
         """Take note of what the client says it shows."""
         self._pushed[uri] = (version, diagnostics)
 
-    def remembered(self, path: Path) -> Sequence[Diagnostic] | None:
+    def remembered(self, path: Path) -> Shown | None:
         """Return what the client last said it shows; None when it never did."""
         uri = self._uri(path)
         if uri is None or uri not in self._pushed:
@@ -89,12 +88,13 @@ class LspEditor:
         """Drop what was said of a document that is closed."""
         self._pushed.pop(uri, None)
 
-    def _read(self, path: Path, version: int | None, diagnostics: list[dict[str, Any]]) -> list[Diagnostic] | None:
+    def _read(self, path: Path, version: int | None, diagnostics: list[dict[str, Any]]) -> Shown | None:
         document = self._documents.get(self._client.id, path)
         if document is None:
             return None
         others = [item for item in diagnostics if not str(item.get("source", "")).startswith("hermitcrab")]
-        return [from_lsp.diagnostic(item, document, version, self._client.encoding) for item in others]
+        found = (from_lsp.diagnostic(item, document, version, self._client.encoding) for item in others)
+        return Shown(version, tuple(found))
 
     def _uri(self, path: Path) -> str | None:
         document = self._documents.get(self._client.id, path)

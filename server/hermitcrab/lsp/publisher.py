@@ -80,8 +80,8 @@ class Publisher:
             door.client.notify("textDocument/publishDiagnostics", self._params(document, found.items))
 
     def _params(self, document: Document, items: tuple[Diagnostic, ...]) -> dict[str, Any]:
-        shown = self._door.editor.remembered(document.path) or ()
-        taken = {item.line for item in shown}
+        shown = self._door.editor.remembered(document.path)
+        taken = {item.line for item in shown.items} if shown else set[int]()
         ours = [item for item in items if item.line not in taken]
         diagnostics = [to_lsp.diagnostic(item, document.lines, self._door.client.encoding) for item in ours]
         return {

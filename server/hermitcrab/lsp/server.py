@@ -78,7 +78,8 @@ def connection(host: Host, converter: cattrs.Converter | None = None) -> Connect
         client.on(method)(functools.partial(handle, door))
     for method, (handle, options) in STANDARD.items():
         client.on(method, options=options)(_checked(handle, door))
-    client.protocol.fm.commands.update({name: _by_name for name in commands.COMMANDS})  # advertised, never called
+    features: Any = client.protocol.fm
+    features.commands.update(dict.fromkeys(commands.COMMANDS, _by_name))  # advertised; the handler is ours
     for method, (handle, reply) in OURS.items():
         client.on(method, reply=reply, is_ordered=method == "hermitcrab/session/prompt")(_checked(handle, door))
     _add_beginning(client, door)

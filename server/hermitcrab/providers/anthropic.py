@@ -14,8 +14,8 @@ from hermitcrab.core.messages import (
     AssistantMessage,
     CallArgumentsPart,
     JsonObject,
+    NoticePart,
     Prompt,
-    RetryPart,
     StreamPart,
     TextPart,
     ThinkingPart,
@@ -148,14 +148,14 @@ class AnthropicProvider:
             return parts
         raise broken or ProviderBusyError(f"the reply from `{self.destination.name}` stopped before its end")
 
-    async def _silence(self, exchange: Exchange, limit: float, number: int) -> AsyncGenerator[RetryPart]:
+    async def _silence(self, exchange: Exchange, limit: float, number: int) -> AsyncGenerator[NoticePart]:
         """Wait until there is something to read; say so when it takes long, give up when it takes too long."""
         notice = min(self._patience.notice, limit)
         if await exchange.ready(notice):
             return
         name = self.destination.name
         if notice < limit:
-            yield RetryPart(f"`{name}` has sent nothing for {notice:.0f} s", limit - notice, number)
+            yield NoticePart(f"`{name}` has sent nothing for {notice:.0f} s; it has {limit - notice:.0f} s more")
             if await exchange.ready(limit - notice):
                 return
         raise ProviderBusyError(f"`{name}` sent nothing for {limit:.0f} s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -107,7 +107,7 @@ class Tool(ABC, Generic[InputT]):
         """Say what the call will touch, before it does; raise ToolError when that is already clear to fail."""
 
     @abstractmethod
-    def run(self, args: InputT, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
+    def run(self, args: InputT, context: ToolContext) -> AsyncGenerator[Event | ToolResult]:
         """Do it: yield events as they happen, and one ToolResult at the end; raise ToolError when it cannot be done."""
 
 

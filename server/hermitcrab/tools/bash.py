@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +65,7 @@ class Bash(Tool[BashInput]):
         _check(args)
         return Access(self.name, "execute", f"Run {one_line(args.command)}", visible(args.command), (), args.command)
 
-    async def run(self, args: BashInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
+    async def run(self, args: BashInput, context: ToolContext) -> AsyncGenerator[Event | ToolResult]:
         """Run it, telling of its output as it comes."""
         _check(args)
         stale = [context.view.show(path) for path in await context.view.unsaved()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from hermitcrab.core.errors import ToolError
@@ -38,7 +38,7 @@ class Diagnostics(Tool[DiagnosticsInput]):
         title = f"Check {shown[0]}" if len(shown) == 1 else f"Check {len(shown)} files"
         return Access(self.name, "read", title, "\n".join(shown), paths)
 
-    async def run(self, args: DiagnosticsInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
+    async def run(self, args: DiagnosticsInput, context: ToolContext) -> AsyncGenerator[Event | ToolResult]:
         """Ask every source about every file."""
         if args.file_path is None:
             paths = changing.promised(context) or await _files(args, context)

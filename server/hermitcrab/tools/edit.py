@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ class Edit(Tool[EditInput]):
             self.name, "edit", f"{'Edit' if base else 'Create'} {visible(shown)}", detail, (path,), named=(named,)
         )
 
-    async def run(self, args: EditInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
+    async def run(self, args: EditInput, context: ToolContext) -> AsyncGenerator[Event | ToolResult]:
         """Work the change out again on the text of this moment, and make it."""
         path, base = await self._base(args, context)
         changing.keep_promise(context, path)

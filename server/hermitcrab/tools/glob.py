@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 from hermitcrab.core.events import Event
@@ -41,7 +41,7 @@ class Glob(Tool[GlobInput]):
         detail = visible(f"{pattern} in {base}")
         return Access(self.name, "read", f"Find {one_line(args.pattern)}", detail, (base,))
 
-    async def run(self, args: GlobInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
+    async def run(self, args: GlobInput, context: ToolContext) -> AsyncGenerator[Event | ToolResult]:
         """Go through the listing, newest first."""
         base, pattern = _place(args, context)
         changing.keep_promise(context, base)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard
@@ -92,7 +92,7 @@ class Grep(Tool[GrepInput]):
         detail = visible(f"{args.pattern} in {base}")
         return Access(self.name, "read", f"Search {one_line(args.pattern)}", detail, (base,))
 
-    async def run(self, args: GrepInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
+    async def run(self, args: GrepInput, context: ToolContext) -> AsyncGenerator[Event | ToolResult]:
         """List the files, and let a worker process search them."""
         base = changing.keep_promise(context, context.view.resolve(args.path or "."))
         if not args.pattern:

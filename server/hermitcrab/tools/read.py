@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +49,7 @@ class Read(Tool[ReadInput]):
         shown = visible(context.view.show(path))
         return Access(self.name, "read", f"Read {shown}", visible(str(path)), (path,))
 
-    async def run(self, args: ReadInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
+    async def run(self, args: ReadInput, context: ToolContext) -> AsyncGenerator[Event | ToolResult]:
         """Show the lines asked for and remember which text they are of."""
         path = changing.keep_promise(context, context.view.resolve(args.file_path))
         shown = context.view.show(path)

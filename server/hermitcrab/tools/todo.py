@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
 
 from pydantic import StringConstraints
@@ -41,7 +41,7 @@ class Todo(Tool[TodoInput]):
         del context
         return Access(self.name, "none", f"Update {len(args.todos)} tasks", visible(_listed(args)))
 
-    async def run(self, args: TodoInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
+    async def run(self, args: TodoInput, context: ToolContext) -> AsyncGenerator[Event | ToolResult]:
         """Remember the list and show it."""
         todos = tuple((item.content, item.status) for item in args.todos)
         context.memory.todos = todos

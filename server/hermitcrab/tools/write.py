@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ class Write(Tool[WriteInput]):
             self.name, "edit", f"{'Write' if base else 'Create'} {visible(shown)}", detail, (path,), named=(named,)
         )
 
-    async def run(self, args: WriteInput, context: ToolContext) -> AsyncIterator[Event | ToolResult]:
+    async def run(self, args: WriteInput, context: ToolContext) -> AsyncGenerator[Event | ToolResult]:
         """Write it, provided the file is still as the model knows it."""
         path, base, text = await self._change(args, context)
         changing.keep_promise(context, path)

@@ -95,8 +95,12 @@ class View:
     async def unsaved(self) -> tuple[Path, ...]:
         """Return the files in the root whose buffer, in any connection, differs from the disk."""
         texts = [(document.path, document.text) for document in self.documents]
-        inside = [(path, text) for path, text in texts if path.is_relative_to(self.root)]
+        inside = [(path, text) for path, text in texts if path.is_relative_to(self.root) and not self._is_chat(path)]
         return await asyncio.to_thread(_differing, inside)
+
+    def _is_chat(self, path: Path) -> bool:
+        """Say whether it is a chat file: a view of ours, and no work of the user's."""
+        return path.is_relative_to(self.root / ".hermitcrab" / "chats")
 
     async def apply(self, base: Source, new_text: str, *, label: str) -> EditOutcome:
         """Change a file from `base` to `new_text`, keeping what others changed beside it since.
