@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -247,7 +248,7 @@ class Teller:
     def _outcome(self, editor: InProcess | None) -> dict[str, str]:
         questions = [f"{asked.title}\n{_indent(asked.detail)}" for asked in self.asker.questions]
         return {
-            "@events": _lines(self.told.lines),
+            "@events": _lines(_settled(self.told.lines)),
             "@questions": _lines(self.told._short(question) for question in questions),
             "@heard": _lines(self.told.heard),
             "@after": _lines(self._after(editor)),
@@ -269,6 +270,15 @@ class Teller:
                 if buffer.text != now.get(name):
                     lines.append(f"{name} in the editor, unsaved:\n{_indent(buffer.text)}")
         return lines
+
+
+def _settled(lines: list[str]) -> list[str]:
+    """Put the ends of calls that ran side by side in an order of their own: it is by chance."""
+    found: list[str] = []
+    for is_end, group in itertools.groupby(lines, lambda line: line.startswith(("done ", "failed "))):
+        same = list(group)
+        found += sorted(same) if is_end else same
+    return found
 
 
 def _indent(text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hermitcrab.core.edits import TextId, text_hash
-from hermitcrab.core.ports import ClientProfile, Diagnostic, SuggestedFix
+from hermitcrab.core.ports import ClientProfile, Diagnostic, Shown, SuggestedFix
 from hermitcrab.diagnostics import ruff, syntax_check
 from hermitcrab.diagnostics.collect import Collector
 from hermitcrab.diagnostics.merge import merged
@@ -143,22 +143,31 @@ def problem(message: str, *, version: int | None = None, line: int = 0, **fields
     return Diagnostic(path=Path("/nowhere/a.py"), line=line, message=message, version=version, **values)
 
 
+def shown(version: int | None, *items: Diagnostic) -> Shown:
+    return Shown(version, items)
+
+
+async def test_an_empty_set_of_this_version_counts_too():
+    found = await collect("x = 1\n", version=4, editor=FakeEditor(shown(4)))
+    assert (found.items, states(found)["editor"]) == ((), "ok")
+
+
 async def test_the_editors_diagnostics_count_when_they_are_of_this_version():
-    found = await collect(
-        "x = 1\n", version=4, editor=FakeEditor([problem("mine", version=4), problem("old", version=3)])
-    )
+    found = await collect("x = 1\n", version=4, editor=FakeEditor(shown(4, problem("mine", version=4))))
     assert told(found) == [("", "mine")]
     assert states(found)["editor"] == "ok"
 
 
-@pytest.mark.parametrize("shown", [[problem("stale", version=3)], [problem("who knows")], []])
-async def test_others_are_unknown_and_never_shown(shown):
-    found = await collect("x = 1\n", version=4, editor=FakeEditor(shown))
+@pytest.mark.parametrize(
+    "said", [shown(3, problem("stale", version=3)), shown(None, problem("who knows")), shown(None)]
+)
+async def test_others_are_unknown_and_never_shown(said):
+    found = await collect("x = 1\n", version=4, editor=FakeEditor(said))
     assert (found.items, states(found)["editor"]) == ((), "unknown")
 
 
 async def test_the_editor_is_waited_for_while_it_still_speaks_of_the_version_before():
-    editor = FakeEditor([problem("old", version=3)], [problem("new", version=4)])
+    editor = FakeEditor(shown(3, problem("old", version=3)), shown(4, problem("new", version=4)))
     found = await collect("x = 1\n", version=4, editor=editor)
     assert (told(found), editor.asked) == ([("", "new")], 2)
 

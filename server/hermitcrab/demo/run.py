@@ -20,6 +20,7 @@ from hermitcrab.demo.show import Screen
 from hermitcrab.procs.converse import converse
 
 NOTE = "\n# a note of yours, not saved yet\n"
+_SCRATCH = Path(tempfile.gettempdir())  # checks of texts need a folder; nothing is written there
 _COUNT = 6  # problems within the rules, in a project that is not the sample
 
 
@@ -78,7 +79,7 @@ class Demo:
 
         where = "a small project" if self._project is None else f"a copy of {self._project}"
         self._screen.heading(f"1. Problems are made in {where}")
-        check = checked_by(Collector(environment=dict(os.environ)), Path(os.path.realpath(tempfile.gettempdir())))
+        check = checked_by(Collector(environment=dict(os.environ)), _SCRATCH)
         if self._project is not None:
             return await mutate(files, seed=self._seed, check=check, count=_COUNT)
         tests = TestsInCopy(files)
@@ -105,8 +106,8 @@ class Demo:
             self._screen.line("   tests: not run; --tests 'COMMAND' runs yours before and after", "dim")
             return None
         found = await run_tests(folder)
-        ran = len(found.passed) + len(found.failed)
-        self._screen.line(f"   tests: {ran} run, {len(found.failed)} failing", "red" if found.failed else "green")
+        failing = f"{len(found.failed)} fail or cannot be imported" if found.failed else "none fails"
+        self._screen.line(f"   tests: {len(found.passed)} pass, {failing}", "red" if found.failed else "green")
         return found
 
     async def _fix_all(self, story: Story, mutated: Mutated) -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -186,10 +187,9 @@ class Demo:
         faults += await asyncio.to_thread(self._judge_note, story, shown)
         after = await self._run_tests(await asyncio.to_thread(self._copies.make, shown))
         faults += _judge_tests(mutated, before, after)
-        if isinstance(before, TestRun) and isinstance(after, TestRun):
-            fixed = len(before.failed - after.failed)
-            beyond = ", the rest because of the problem beyond the rules" if after.failed and not faults else ""
-            self._screen.line(f"   of {len(before.failed)} failing tests {fixed} pass now{beyond}", "green")
+        if isinstance(after, TestRun) and not faults:
+            rest = "; the others fail because of the one beyond the rules" if after.failed else ""
+            self._screen.line(f"   ✓ every test of a fixed problem passes{rest}", "green")
         total = sum(story.seconds)
         questions = "1 permission question" if self._questions == 1 else f"{self._questions} permission questions"
         self._screen.line(f"   {len(story.seconds)} turns in {total:.1f} s, {questions}")
