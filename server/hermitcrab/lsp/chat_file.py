@@ -132,14 +132,27 @@ class ChatFile:
                 await asyncio.sleep(FLUSH_SECONDS)
 
     async def _append_in_editor(self, document: Document, text: str) -> bool:
+        """Add text; False when it is not there and may be sent again."""
         params = to_lsp.append(document, text, self._client.encoding)
-        try:
-            answer: Any = await self._client.request("workspace/applyEdit", params, timeout=5)
-        except (JsonRpcException, TimeoutError):
-            return False
-        except ClientGoneError:
-            return True
-        return isinstance(answer, dict) and bool(answer.get("applied"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        version, known = document.version, document.text.count(text)
+        with self._documents.watch(document) as watch:
+            try:
+                answer: Any = await self._client.request("workspace/applyEdit", params, timeout=5)
+            except (JsonRpcException, TimeoutError):
+                return False
+            except ClientGoneError:
+                return True
+            if field_of(answer, "applied") is not True:
+                return False
+            try:
+                async with asyncio.timeout(self._client.profile.echo_seconds):
+                    while document.text.count(text) <= known:
+                        await watch.news()
+                        if watch.is_closed:
+                            return False
+            except TimeoutError:
+                return document.version == version  # typed in, and our text is not there: it was dropped
+        return True
 
 
 def _append_on_disk(path: Path, text: str) -> None:
