@@ -109,6 +109,11 @@ class Door:
         return 1 in (tags.get("valueSet") or [])
 
     @property
+    def shows_disabled_actions(self) -> bool:
+        """Tell whether the client shows why an action cannot be taken; others would offer it like any other."""
+        return bool(self._action_support.get("disabledSupport"))
+
+    @property
     def resolves_actions(self) -> bool:
         """Tell whether the client asks for an action's command when it is chosen."""
         support: Any = self._action_support.get("resolveSupport") or {}

@@ -35,6 +35,7 @@ async def code_action(door: Door, params: Any) -> Any:
     return [
         _action(door, offer, document, params["range"], diagnostics)
         for offer in offers(found, is_language_model=is_model)
+        if not offer.disabled or door.shows_disabled_actions
         if only is None or any(offer.kind == kind or offer.kind.startswith(f"{kind}.") for kind in only)
     ]
 
