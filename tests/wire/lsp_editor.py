@@ -129,11 +129,16 @@ class EditorClient(RawClient):
             for message in self.messages[self._seen :]:
                 self._seen += 1
                 if "method" in message and "id" in message:
-                    task = asyncio.create_task(self._answer(message))
+                    task = asyncio.create_task(self._take(message))
                     self._answering.add(task)
                     task.add_done_callback(self._answering.discard)
                 elif message.get("method") == "$/cancelRequest":
                     self.open_questions.discard(message["params"]["id"])
+
+    async def _take(self, message: dict[str, Any]) -> None:
+        await self._answer(message)
+        async with self._news:
+            self._news.notify_all()  # who waits for what the editor shows looks again
 
     async def _answer(self, message: dict[str, Any]) -> None:
         params: dict[str, Any] = message.get("params") or {}
