@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from hermitcrab.core.errors import ProviderBusyError, ProviderError
-from hermitcrab.core.messages import RetryPart, StreamPart, UsagePart
+from hermitcrab.core.messages import NoticePart, RetryPart, StreamPart, UsagePart
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ async def with_retries(
         try:
             async with aclosing(attempt(number)) as parts:
                 async for part in parts:
-                    is_shown = is_shown or not isinstance(part, (UsagePart, RetryPart))
+                    is_shown = is_shown or not isinstance(part, (UsagePart, RetryPart, NoticePart))
                     yield part
         except ProviderBusyError as error:
             if is_shown:
