@@ -99,32 +99,32 @@ class AnthropicProvider:
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[StreamPart]:
         """Yield one reply."""
-        return with_retries(lambda number: self._attempt(prompt, number), self._options.retry)
+        return with_retries(lambda _number: self._attempt(prompt), self._options.retry)
 
     async def close(self) -> None:
         """Give back connections."""
         if self._owns_dialler:
             await self._dialler.close()
 
-    async def _attempt(self, prompt: Prompt, number: int) -> AsyncGenerator[StreamPart]:
+    async def _attempt(self, prompt: Prompt) -> AsyncGenerator[StreamPart]:
         model = bare_model(prompt.model)
         written = self._writer.write(prompt, model=model, settings=self._settings(prompt, model))
         async with self._dialler.post(
             self.destination, self._headers(), written.body, self._options.environment
         ) as exchange:
-            async for notice in self._silence(exchange, self._patience.first_byte, number):
+            async for notice in self._silence(exchange, self._patience.first_byte):
                 yield notice
             await self._check(exchange, prompt, written)
-            async with aclosing(self._reply(exchange, ReplyReader(written.call_ids), number)) as parts:
+            async with aclosing(self._reply(exchange, ReplyReader(written.call_ids))) as parts:
                 async for part in parts:
                     yield part
 
-    async def _reply(self, exchange: Exchange, reader: ReplyReader, number: int) -> AsyncGenerator[StreamPart]:
+    async def _reply(self, exchange: Exchange, reader: ReplyReader) -> AsyncGenerator[StreamPart]:
         decoder = SseDecoder()
         broken: ProviderError | None = None
         while broken is None:
             try:
-                async for notice in self._silence(exchange, self._patience.idle, number):
+                async for notice in self._silence(exchange, self._patience.idle):
                     yield notice
                 chunk = exchange.read()
             except ProviderError as error:
@@ -148,7 +148,7 @@ class AnthropicProvider:
             return parts
         raise broken or ProviderBusyError(f"the reply from `{self.destination.name}` stopped before its end")
 
-    async def _silence(self, exchange: Exchange, limit: float, number: int) -> AsyncGenerator[NoticePart]:
+    async def _silence(self, exchange: Exchange, limit: float) -> AsyncGenerator[NoticePart]:
         """Wait until there is something to read; say so when it takes long, give up when it takes too long."""
         notice = min(self._patience.notice, limit)
         if await exchange.ready(notice):
