@@ -82,6 +82,11 @@ def test_an_endless_header_is_not_kept() -> None:
     assert [type(item) for item in decoder.feed(encode_frame(b"{}"))] == [Frame]
 
 
+def test_being_lost_is_told_once_each_time() -> None:
+    lost = b"x" * 5 * HEADER_LIMIT
+    assert decode(lost + encode_frame(b"{}") + lost + encode_frame(b"[]")) == ["malformed", b"{}", "malformed", b"[]"]
+
+
 def test_a_body_over_the_limit_is_refused_and_skipped_without_being_kept() -> None:
     decoder = FrameDecoder(body_limit=1000)
     (error,) = decoder.feed(b"Content-Length: 1001\r\n\r\n")

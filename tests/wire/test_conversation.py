@@ -17,6 +17,7 @@ from hermitcrab.core.frames import encode_frame
 from hermitcrab.lsp import jsonrpc
 from hermitcrab.lsp.connection import Connection
 from hermitcrab.lsp.questions import ClientGoneError
+from hermitcrab.lsp.transport import serve_unix
 from wire.raw_client import clients
 
 
@@ -464,3 +465,23 @@ async def test_capabilities_that_are_none_are_refused(socket: Path, capabilities
     async with clients(server(lambda _connection: None), socket) as (client,):
         reply = await client.answer(client.ask("initialize", {"capabilities": capabilities}))
         assert reply["error"]["code"] == jsonrpc.INVALID_PARAMS
+
+
+@pytest.mark.parametrize("size", range(1_000_000, 1_300_000, 10_000))
+async def test_the_last_words_are_written_before_the_end(socket: Path, size: int) -> None:
+    left = 300_000
+
+    def register(connection: Connection) -> None:
+        connection.on("hermitcrab/big")(lambda _params: "x" * size)
+
+    listener = await serve_unix(server(register), socket)
+    reader, writer = await asyncio.open_unix_connection(socket, limit=1000)
+    initialize = {"id": 1, "method": "initialize", "params": {"capabilities": {}}}
+    writer.write(frames(initialize, {"id": "big", "method": "hermitcrab/big"}, {"method": "exit"}))
+    await reader.readexactly(size - left)
+    await asyncio.sleep(0.01)  # what is left is about as much as lies between us
+    rest = await reader.read()
+    assert rest.endswith(b'xxx"}')
+    assert len(rest) > left
+    writer.close()
+    listener.close()

@@ -10,6 +10,7 @@ import json
 import logging
 import random
 import resource
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 from lsprotocol import types
+from pygls.exceptions import JsonRpcInternalError
 from pygls.protocol import default_converter
 
 from hermitcrab.core.errors import ToolError
@@ -174,6 +176,13 @@ async def test_p2_a_bug_in_a_handler_is_answered_without_its_insides(
         def make(_params: Any) -> Any:
             return {"value": object()}
 
+        @connection.on("hermitcrab/traced")
+        def traced(_params: Any) -> Any:
+            try:
+                raise KeyError("/home/ann/.secret")
+            except KeyError:
+                raise JsonRpcInternalError.of(sys.exc_info()) from None
+
         @connection.on("hermitcrab/tool")
         def tool(_params: Any) -> Any:
             raise ToolError("`x` is not there; try `y`")
@@ -191,6 +200,7 @@ async def test_p2_a_bug_in_a_handler_is_answered_without_its_insides(
         for method, params in {
             "hermitcrab/broken": {},
             "hermitcrab/unserialisable": {},
+            "hermitcrab/traced": {},
             "textDocument/definition": HOVER,
         }.items():
             reply = await client.answer(client.ask(method, params))
@@ -202,7 +212,7 @@ async def test_p2_a_bug_in_a_handler_is_answered_without_its_insides(
         client.notify("hermitcrab/news")
         reply = await client.answer(client.ask("hermitcrab/tool"))
         assert reply["error"] == {"code": jsonrpc.REQUEST_FAILED, "message": "`x` is not there; try `y`"}
-    assert sum("failed" in record.message for record in caplog.records) == 4
+    assert sum("failed" in record.message for record in caplog.records) == 5
     assert "/home/ann/.secret" in caplog.text  # the log has it whole
 
 

@@ -146,6 +146,33 @@ async def test_after_text_was_lost_none_follows_until_the_session_can_be_shown_a
     running.cancel()
 
 
+class StepWriter(SlowWriter):
+    """Takes one batch a step."""
+
+    async def drain(self) -> None:
+        self.read.clear()
+        await self.read.wait()
+
+
+async def test_text_after_a_gap_waits_even_when_there_is_room_for_some() -> None:
+    outbox, writer = Outbox(Policy(weigh=weigh, spare_bytes=1_000, text_bytes=200_000), encode), StepWriter()
+    lost: list[frozenset[str]] = []
+    outbox.on_lost = lost.append
+    running = asyncio.create_task(outbox.run(writer))
+    for number in range(300):
+        say(outbox, "text", f"{number:03}" + "x" * 1000)
+    while outbox.size:
+        say(outbox, "text", "too early")
+        writer.read.set()
+        await asyncio.sleep(0.001)
+    writer.read.set()
+    await asyncio.sleep(0.001)
+    running.cancel()
+    assert lost == [frozenset({"s"})]
+    texts = [m[1]["text"][:3] for m in writer.messages]
+    assert texts == [f"{number:03}" for number in range(len(texts))]
+
+
 async def test_a_client_is_given_up_when_what_may_not_be_dropped_fills_it() -> None:
     outbox = Outbox(Policy(full_bytes=10_000), encode)
     given_up: list[bool] = []

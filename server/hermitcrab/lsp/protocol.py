@@ -288,13 +288,14 @@ class HermitcrabProtocol(LanguageServerProtocol):
             self._settle_error(running, *_CANCELLED)
             raise
         except JsonRpcException as error:
-            is_bug = error.code == jsonrpc.INTERNAL_ERROR  # pygls puts tracebacks into the data of these
-            self._settle_error(running, error.code, error.message, None if is_bug else error.data)
+            if error.code == jsonrpc.INTERNAL_ERROR:  # pygls makes these of bugs, with a traceback inside
+                self._settle_bug(running, name)
+            else:
+                self._settle_error(running, error.code, error.message, error.data)
         except HermitcrabError as error:
             self._settle_error(running, jsonrpc.REQUEST_FAILED, str(error))
         except Exception:  # noqa: BLE001 - as above
-            _log.exception("`%s` failed", name)
-            self._settle_error(running, jsonrpc.INTERNAL_ERROR, f"Internal error in `{name}`; the log has more")
+            self._settle_bug(running, name)
 
     async def _call(self, handler: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a handler of any of pygls's kinds: coroutine, thread, generator of further calls, plain function."""
@@ -337,6 +338,11 @@ class HermitcrabProtocol(LanguageServerProtocol):
         self._send_error(running.id, code, message, data)
         if running.hold is not None:
             self.outbox.release(running.hold, "")
+
+    def _settle_bug(self, running: Running, name: str) -> None:
+        """Log the exception at hand whole, and tell the client none of it."""
+        _log.exception("`%s` failed", name)
+        self._settle_error(running, jsonrpc.INTERNAL_ERROR, f"Internal error in `{name}`; the log has more")
 
     def _send_error(self, message_id: MessageId | float | None, code: int, message: str, data: Any = None) -> None:
         error: dict[str, Any] = {"code": code, "message": message}
