@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hermitcrab.agent.call import MAY_HAVE_RUN
 from hermitcrab.agent.context import TurnContext
 from hermitcrab.agent.facts import facts_for
 from hermitcrab.agent.history import History
@@ -230,6 +231,8 @@ class Session:
                 self._records[event.turn].edits.append(event)
             case events.ToolCallStarted() if event.kind == "execute":
                 self._records[event.turn].commands.append(str(event.arguments.get("command", event.title)))
+            case events.ToolCallFinished() if MAY_HAVE_RUN in event.notes:
+                self._note_unsure(event)
             case events.TurnUndone():
                 self._records[event.turn].is_undone = True
             case events.TodosChanged():
@@ -238,6 +241,13 @@ class Session:
                 self.context_used = event.context_used
             case _:
                 pass
+
+    def _note_unsure(self, event: events.ToolCallFinished) -> None:
+        """An edit that was cancelled under way may be in the file: an undo cannot know it, so it is named."""
+        record = self._records[event.turn]
+        is_known = any(edit.call == event.call for edit in record.edits)
+        if event.tool != "Bash" and not is_known:
+            record.commands.append(f"{event.tool} (cancelled; it may have run)")
 
     def _context(self, turn: str, connection: Connection) -> TurnContext:
         services = self._services
