@@ -23,7 +23,7 @@ class ProcessGroup:
 
     def __init__(self, pid: int, mark: str) -> None:
         self._pid = pid
-        self._mark = f"{RUN_MARK}={mark}".encode()
+        self._mark = mark
 
     def terminate(self) -> None:
         """Ask all members to end."""
@@ -47,9 +47,15 @@ class ProcessGroup:
 
     def kill_escaped(self) -> int:
         """End what left the group but still carries our mark, and return how many; Linux only (slow, for a thread)."""
-        if sys.platform != "linux":
-            return 0
-        return sum(_kill_marked(entry, self._mark) for entry in _processes())
+        return kill_marked(self._mark)
+
+
+def kill_marked(mark: str) -> int:
+    """End every process of one run by its mark and return how many; Linux only (slow, for a thread)."""
+    if sys.platform != "linux":
+        return 0
+    entry_of_it = f"{RUN_MARK}={mark}".encode()
+    return sum(_kill_marked(entry, entry_of_it) for entry in _processes())
 
 
 def _send(pid: int, number: signal.Signals) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hermitcrab.core.errors import ToolError
 from hermitcrab.procs.output import OnOutput, Output
-from hermitcrab.procs.platform import RUN_MARK, ProcessGroup
+from hermitcrab.procs.platform import RUN_MARK, ProcessGroup, kill_marked
 
 OUTPUT_LIMIT = 1_000_000
 """Bytes of output kept in memory when the caller does not say."""
@@ -24,6 +24,7 @@ KILL_SECONDS = 2.0
 
 _DRAIN_SECONDS = 0.25  # for what a finished program's helpers still write, as in `cmd > >(tee log)`
 _DRAIN_ROUNDS = 20  # a process that left the group and prints for ever must not hold the result back
+_ABORT_SECONDS = 0.04  # so much may a cancel wait for a start to be over, twice
 _CHUNK = 1 << 16
 
 
@@ -101,6 +102,9 @@ class _Watch(SubprocessStreamProtocol):
     def process_exited(self) -> None:
         super().process_exited()
         self.exited.set()
+
+
+_Starting = asyncio.Future[tuple[asyncio.SubprocessTransport, _Watch]]
 
 
 @dataclass(slots=True)
@@ -183,7 +187,13 @@ class _Running:
         for pump in pumps:
             pump.cancel()
         stopping = asyncio.create_task(_stop(self))  # held by the loop: until its end it waits on timers or threads
-        stopping.add_done_callback(lambda _: self._abandon(pumps))
+        stopping.add_done_callback(lambda task: self._stopped(task, pumps))
+
+    def _stopped(self, stopping: asyncio.Task[None], pumps: list[asyncio.Task[None]]) -> None:
+        if stopping.cancelled():  # the loop is closing, perhaps before the first step was made
+            self.group.kill()
+            self.group.kill_escaped()
+        self._abandon(pumps)
 
     def _abandon(self, pumps: list[asyncio.Task[None]]) -> None:
         for pump in pumps:
@@ -192,7 +202,7 @@ class _Running:
 
 
 async def _start(argv: list[str], cwd: Path, env: Mapping[str, str], *, has_stdin: bool, separate: bool) -> _Running:
-    """Start a program; when cancelled meanwhile, whatever was started is stopped as soon as its number is known."""
+    """Start a program; when cancelled meanwhile, what was started is killed as soon as its start is over."""
     mark = secrets.token_hex(8)
     loop = asyncio.get_running_loop()
     starting = asyncio.ensure_future(
@@ -210,7 +220,7 @@ async def _start(argv: list[str], cwd: Path, env: Mapping[str, str], *, has_stdi
     try:
         transport, protocol = await asyncio.shield(starting)
     except asyncio.CancelledError:
-        starting.add_done_callback(lambda task: _stop_unseen(task, mark))
+        await _abort(starting, mark)
         raise
     except (OSError, ValueError) as error:
         raise ToolError(_why_not_started(argv, cwd, error)) from error
@@ -222,10 +232,20 @@ def _running(transport: asyncio.SubprocessTransport, protocol: _Watch, mark: str
     return _Running(process, transport, protocol.exited, ProcessGroup(transport.get_pid(), mark))
 
 
-def _stop_unseen(starting: asyncio.Future[tuple[asyncio.SubprocessTransport, _Watch]], mark: str) -> None:
-    if starting.cancelled() or starting.exception() is not None:
-        return
-    _running(*starting.result(), mark).stop_later([])
+async def _abort(starting: _Starting, mark: str) -> None:
+    """Kill what has only just begun: here when its start is over soon, as it always is, else whenever it is."""
+    starting.add_done_callback(lambda _: _kill_unseen(starting, mark))
+    await asyncio.wait([starting], timeout=_ABORT_SECONDS)
+    if starting.done() and not starting.cancelled() and starting.exception() is None:
+        running = _running(*starting.result(), mark)
+        await running.collect(_ABORT_SECONDS)
+        running.transport.close()
+
+
+def _kill_unseen(starting: _Starting, mark: str) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        ProcessGroup(starting.result()[0].get_pid(), mark).kill()
+    kill_marked(mark)
 
 
 async def _stop(running: _Running, *, escaped: bool = True) -> None:
@@ -239,7 +259,6 @@ async def _stop(running: _Running, *, escaped: bool = True) -> None:
         await running.collect(KILL_SECONDS)
     except asyncio.CancelledError:
         running.group.kill()
-        running.group.kill_escaped()
         await running.collect(_DRAIN_SECONDS)
         raise
 
