@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hermitcrab.core import events
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from hermitcrab.engine.session import Session
     from hermitcrab.lsp.door import Door
 
@@ -33,9 +37,8 @@ async def load(door: Door, params: Any) -> Any:
     engine, connection = await door.engine()
     session, past, problems = await engine.load_session(connection, asked.session_id)
     door.choose(session)
-    for event in past:
-        if event.seq > asked.after_seq:
-            door.view.send(session.id, event, replay=True)
+    for event in announced(past, after=asked.after_seq):
+        door.view.send(session.id, event, replay=True)
     return methods.SessionLoadResult(
         session_id=session.id,
         modes=_modes(session),
@@ -43,6 +46,21 @@ async def load(door: Door, params: Any) -> Any:
         last_seq=session.last_seq,
         problems=problems or None,
     ).to_json()
+
+
+def announced(past: Iterable[events.Event], *, after: int) -> Iterator[events.Event]:
+    """Replay what came after a record; a call that was written but never begun (denied, broken) appears all the same."""
+    begun: set[str] = set()
+    for event in past:
+        if isinstance(event, events.ToolCallStarted | events.ToolCallFinished):
+            begun.add(event.call)
+        if event.seq <= after:
+            continue
+        yield event
+        if isinstance(event, events.MessageFinished):
+            for call in event.content.calls:
+                if call.id not in begun:
+                    yield events.CallAnnounced(call=call.id, tool=call.name)
 
 
 async def list_all(door: Door, params: Any) -> Any:
