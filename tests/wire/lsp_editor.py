@@ -256,7 +256,11 @@ class EditorClient(RawClient):
         self._following.cancel()
         for task in self._answering:
             task.cancel()
-        await super().leave()
+        self._reading.cancel()
+        if not self.writer.transport.is_closing():
+            self.writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
 
     def check(self) -> None:
         """Every update fits its model and nothing else; every request had at most one reply (a test waits for it)."""
