@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from hermitcrab.core.edits import Hunk
-from hermitcrab.core.events import PermissionOutcome
-from hermitcrab.core.messages import Prompt, StreamPart
+
+if TYPE_CHECKING:
+    from hermitcrab.core.events import PermissionOutcome
+    from hermitcrab.core.messages import Prompt, StreamPart
 
 
 class Provider(Protocol):

@@ -10,10 +10,13 @@ from hermitcrab.config.settings import Settings
 from hermitcrab.core.errors import HermitcrabError, SettingsError
 from hermitcrab.core.events import Event
 from hermitcrab.engine.connection import Connection
+from hermitcrab.engine.recovery import last_mode
 from hermitcrab.engine.rights import SessionRights
 from hermitcrab.engine.services import Services
 from hermitcrab.engine.session import Limits, Session
 from hermitcrab.permissions.decide import Mode
+from hermitcrab.permissions.links import protected_places
+from hermitcrab.permissions.names import folds_case
 from hermitcrab.store.sessions import SessionSummary
 
 
@@ -78,7 +81,7 @@ class Engine:
         settings = await asyncio.to_thread(self.settings, root, connection)
         chosen = self.services.model(model or settings.model, connection.environment)
         log = await asyncio.to_thread(self.services.sessions.create, root, model=chosen.name)
-        rights = self._rights(log.id, root, connection, mode or settings.mode)
+        rights = await asyncio.to_thread(self._rights, log.id, root, connection, mode or settings.mode)
         session = Session(log.id, root, Journal(log), self.services, rights, chosen, _limits(settings))
         self._adopt(session, connection)
         return session
@@ -94,12 +97,15 @@ class Engine:
         root = Path(content.root)
         settings = await asyncio.to_thread(self.settings, root, connection)
         chosen = self.services.model(settings.model, connection.environment)
-        rights = self._rights(session_id, root, connection, settings.mode)
-        session = Session(session_id, root, Journal(log), self.services, rights, chosen, _limits(settings))
         past = list(events_of(content.records))
+        mode = _mode_again(past, settings, connection)
+        rights = await asyncio.to_thread(self._rights, session_id, root, connection, mode)
+        session = Session(session_id, root, Journal(log), self.services, rights, chosen, _limits(settings))
+        past += await session.recover(past)
         session.recall(past)
         self._adopt(session, connection)
-        return session, past, list(content.problems)
+        problems = [*content.problems, *([log.read_only] if log.read_only else [])]
+        return session, past, problems
 
     async def list_sessions(self, cwd: Path | None) -> list[SessionSummary]:
         """Return the sessions of a folder, or all, the newest first."""
@@ -145,9 +151,18 @@ class Engine:
             settings,
             mode,
             has_reviewer=connection.has_reviewer,
-            own=self.services.paths.own,
+            own=(*self.services.paths.own, *protected_places(root)),
             readable=self.services.readable(session),
+            folds_case=folds_case(root),
         )
+
+
+def _mode_again(past: list[Event], settings: Settings, connection: Connection) -> Mode:
+    """Return the mode of a session that is opened again: the one it was left in, but never `bypass` unasked."""
+    known: dict[str | None, Mode] = {"default": "default", "acceptEdits": "acceptEdits", "plan": "plan"}
+    if "mode" in connection.command_line:
+        return settings.mode
+    return known.get(last_mode(past), settings.mode)
 
 
 def _real_root(cwd: Path) -> Path:

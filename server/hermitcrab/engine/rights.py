@@ -24,9 +24,10 @@ class SessionRights:
         has_reviewer: bool,
         own: tuple[Path, ...] = (),
         readable: tuple[Path, ...] = (),
+        folds_case: bool = False,
     ) -> None:
         self._root, self._trust, self._settings = root, trust, settings
-        self._own, self._readable = own, readable
+        self._own, self._readable, self._folds_case = own, readable, folds_case
         self.mode: Mode = mode
         self.has_reviewer = has_reviewer
         self._grants: set[Grant] = set()
@@ -44,6 +45,7 @@ class SessionRights:
             grants=frozenset(self._grants),
             own=self._own,
             readable=self._readable,
+            folds_case=self._folds_case,
         )
 
     def grant(self, tool: str, command: str | None) -> None:

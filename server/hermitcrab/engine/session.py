@@ -17,6 +17,7 @@ from hermitcrab.agent.turn import run_turn
 from hermitcrab.core import events
 from hermitcrab.core.errors import HermitcrabError
 from hermitcrab.core.ids import new_id
+from hermitcrab.engine.recovery import endings, last_mode
 from hermitcrab.engine.undo import TurnRecord, undo_turn
 from hermitcrab.tools.base import SessionMemory
 
@@ -89,6 +90,16 @@ class Session:
         for event in past:
             self._note(event)
             self._history.take(event)
+
+    async def recover(self, past: Iterable[events.Event]) -> list[events.Event]:
+        """Write down, and return, what an earlier life of this session could not: how its last turn ended, and its mode."""
+        missing = endings(past)
+        if last_mode(past) not in (None, self.rights.mode):
+            missing.append(events.ModeChanged(mode=self.rights.mode))
+        try:
+            return [await self._journal.write(event, sync=True) for event in missing]
+        except OSError:
+            return []  # another process has the log, and perhaps that turn still runs there
 
     @property
     def is_running(self) -> bool:
@@ -228,13 +239,13 @@ class Session:
             case events.PromptReceived():
                 self._records[event.turn] = TurnRecord([], [])
             case events.EditConfirmed():
-                self._records[event.turn].edits.append(event)
+                self._record(event.turn).edits.append(event)
             case events.ToolCallStarted() if event.kind == "execute":
-                self._records[event.turn].commands.append(str(event.arguments.get("command", event.title)))
+                self._record(event.turn).commands.append(str(event.arguments.get("command", event.title)))
             case events.ToolCallFinished() if MAY_HAVE_RUN in event.notes:
                 self._note_unsure(event)
             case events.TurnUndone():
-                self._records[event.turn].is_undone = True
+                self._record(event.turn).is_undone = True
             case events.TodosChanged():
                 self._memory.todos = event.todos
             case events.UsageChanged():
@@ -242,9 +253,13 @@ class Session:
             case _:
                 pass
 
+    def _record(self, turn: str) -> TurnRecord:
+        """Return what a turn did; its prompt may be missing from a damaged log."""
+        return self._records.setdefault(turn, TurnRecord([], []))
+
     def _note_unsure(self, event: events.ToolCallFinished) -> None:
         """An edit that was cancelled under way may be in the file: an undo cannot know it, so it is named."""
-        record = self._records[event.turn]
+        record = self._record(event.turn)
         is_known = any(edit.call == event.call for edit in record.edits)
         if event.tool != "Bash" and not is_known:
             record.commands.append(f"{event.tool} (cancelled; it may have run)")

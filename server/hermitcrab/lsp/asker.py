@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from hermitcrab.core.events import PermissionOutcome
 from hermitcrab.core.ports import PermissionQuestion
 from hermitcrab.lsp.questions import ClientGoneError
 
 if TYPE_CHECKING:
+    from hermitcrab.core.events import PermissionOutcome
     from hermitcrab.lsp.connection import Connection
 
 PATIENCE: Final = 600.0  # seconds; a question nobody answers is a no

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pygls.exceptions import JsonRpcException
 
-from hermitcrab.core import events
 from hermitcrab.lsp import to_lsp
 from hermitcrab.lsp.jsonrpc import field_of
 from hermitcrab.lsp.questions import ClientGoneError
@@ -20,6 +19,7 @@ from hermitcrab.lsp.questions import ClientGoneError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hermitcrab.core import events
     from hermitcrab.lsp.connection import Connection
     from hermitcrab.workspace.documents import Document, Documents
 
@@ -94,6 +94,8 @@ class ChatFile:
             await asyncio.wait({self._flushing})
 
     def _text(self, event: events.Event) -> str:
+        from hermitcrab.core import events
+
         match event:
             case events.PromptReceived(text=text):
                 said, self._expected = self._expected == text, ""

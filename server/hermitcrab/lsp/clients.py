@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from hermitcrab.core.messages import JsonObject
 from hermitcrab.core.ports import ClientProfile
 from hermitcrab.lsp.jsonrpc import field_of
+
+if TYPE_CHECKING:
+    from hermitcrab.core.messages import JsonObject
 
 UNKNOWN: Final = ClientProfile("unknown", checks_versions=False, tells_refusal=False, echo_seconds=3.0)
 """A stranger: it may apply a stale edit and may say applied without applying, so only the echo counts."""

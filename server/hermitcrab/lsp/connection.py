@@ -7,7 +7,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import cattrs
 from lsprotocol import types
@@ -15,7 +15,6 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
 from hermitcrab.core.ids import new_id
-from hermitcrab.core.messages import JsonObject
 from hermitcrab.core.ports import ClientProfile
 from hermitcrab.core.text import PositionEncoding
 from hermitcrab.lsp import clients, from_lsp
@@ -23,6 +22,9 @@ from hermitcrab.lsp.jsonrpc import field_of
 from hermitcrab.lsp.methods import Handler, Method, ReplyOrder
 from hermitcrab.lsp.outbox import Policy
 from hermitcrab.lsp.protocol import HermitcrabProtocol
+
+if TYPE_CHECKING:
+    from hermitcrab.core.messages import JsonObject
 
 _log = logging.getLogger("hermitcrab.lsp")
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from hermitcrab.core import events
 from hermitcrab.core.errors import HermitcrabError
 from hermitcrab.lsp import clients, from_lsp
 from hermitcrab.lsp.asker import LspAsker
@@ -19,6 +18,7 @@ from hermitcrab.lsp.publisher import Publisher
 from hermitcrab.lsp.turn_view import TurnView
 
 if TYPE_CHECKING:
+    from hermitcrab.core import events
     from hermitcrab.engine.connection import Connection as EngineConnection
     from hermitcrab.engine.engine import Engine
     from hermitcrab.engine.session import Session
@@ -161,6 +161,8 @@ class Door:
         return attached
 
     def _listen(self, session: str, event: events.Event) -> None:
+        from hermitcrab.core import events
+
         self.view.show(session, event)
         if isinstance(event, events.TurnFinished | events.ModeChanged | events.UsageChanged | events.PromptReceived):
             task = asyncio.get_running_loop().create_task(self.send_status(session))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from hermitcrab.core.messages import JsonObject
+if TYPE_CHECKING:
+    from hermitcrab.core.messages import JsonObject
+
 
 MessageId = int | str
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hermitcrab.core.edits import Hunk
-from hermitcrab.core.messages import JsonObject
 from hermitcrab.core.ports import BufferEdit, Diagnostic
 from hermitcrab.core.text import LineText, Position, PositionEncoding
 
 if TYPE_CHECKING:
+    from hermitcrab.core.messages import JsonObject
     from hermitcrab.workspace.documents import Document
 
 _SEVERITIES: Final = {"error": 1, "warning": 2, "information": 3, "hint": 4}

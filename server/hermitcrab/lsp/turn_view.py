@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pygls.exceptions import JsonRpcException
 
-from hermitcrab.core import events
 from hermitcrab.lsp.questions import ClientGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hermitcrab.core import events
     from hermitcrab.lsp.connection import Connection
 
 
@@ -63,6 +63,8 @@ class TurnView:
 
     def show(self, session: str, event: events.Event) -> None:
         """Take one event; never blocks."""
+        from hermitcrab.core import events
+
         self._show_progress(session, event)
         if self._has_plugin:
             self.send(session, event)
@@ -82,6 +84,8 @@ class TurnView:
             self._client.notify("hermitcrab/session/update", params)
 
     def _show_progress(self, session: str, event: events.Event) -> None:
+        from hermitcrab.core import events
+
         match event:
             case events.PromptReceived(turn=turn, text=text):
                 self.session_of_turn[turn] = session

@@ -5,14 +5,16 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cattrs
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
-from hermitcrab.core.messages import JsonObject
 from hermitcrab.lsp.jsonrpc import field_of
+
+if TYPE_CHECKING:
+    from hermitcrab.core.messages import JsonObject
 
 _NEEDED_AT_ONCE: Final = {
     "general": ("positionEncodings",),

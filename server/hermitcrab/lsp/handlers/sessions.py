@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hermitcrab.core import events
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from hermitcrab.core import events
     from hermitcrab.engine.session import Session
     from hermitcrab.lsp.door import Door
 
@@ -50,6 +49,8 @@ async def load(door: Door, params: Any) -> Any:
 
 def announced(past: Iterable[events.Event], *, after: int) -> Iterator[events.Event]:
     """Replay what came after a record; a call that was written but never begun (denied, broken) appears all the same."""
+    from hermitcrab.core import events
+
     begun: set[str] = set()
     for event in past:
         if isinstance(event, events.ToolCallStarted | events.ToolCallFinished):
