@@ -185,10 +185,46 @@ async def test_a_turn_killed_in_the_middle_is_told_as_it_was_and_nothing_is_run_
         os.kill(int((root / "pid.txt").read_text()), signal.SIGKILL)  # nobody is left to do it
     async with spawned(root, "say Back.\n") as again:
         _, updates = await loaded(again, session)
-        assert [update["sessionUpdate"] for update in updates if "toolCallId" in update]
+        assert [call["status"] for _, call in shown(updates)["calls"]] == ["failed"]
+        assert again.results()[0]["status"] == "interrupted"
+        assert "may have run" in again.results()[0]["text"]
+        (stopped,) = [update for update in updates if "stopReason" in update]
+        assert (stopped["stopReason"], "stopped in the middle" in stopped["message"]) == ("error", True)
         end = await again.say(session, "what happened?")
         assert end["stopReason"] == "end_turn"
     assert (root / "ran.txt").read_text() == "once\n"
+
+
+@pytest.mark.parametrize(("left", "found"), [("plan", "plan"), ("acceptEdits", "acceptEdits"), ("bypass", "default")])
+async def test_a_session_is_found_in_the_mode_it_was_left_in_but_bypass_is_not_given_again(
+    tmp_path: Path, left: str, found: str
+) -> None:
+    root = project(tmp_path)
+    async with house(root, SECOND) as place:
+        editor = await place.editor()
+        session = await editor.new_session(root)
+        await editor.say(session, "hello")
+        await editor.request("hermitcrab/session/setMode", {"sessionId": session, "modeId": left})
+    for _ in range(2):
+        async with house(root, SECOND) as place:
+            editor = await place.editor()
+            result, updates = await loaded(editor, session)
+            assert result["modes"]["currentModeId"] == found
+            assert [u["currentModeId"] for u in updates if u["sessionUpdate"] == "current_mode_update"][-1] == found
+
+
+async def test_a_session_whose_prompt_is_lost_still_loads(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    async with house(root, FIRST + SECOND, trusted=True) as place:
+        session = await tell(await place.editor(answers=["allow_once"]), root)
+    (path,) = (tmp_path / "home").glob(f"data/sessions/*/{session}.jsonl")
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if b'"kind":"user"' not in line]
+    path.write_bytes(b"".join(lines))
+    async with house(root, SECOND) as place:
+        editor = await place.editor()
+        _, updates = await loaded(editor, session)
+        assert "It is ten now. 🦀" in json.dumps(updates, ensure_ascii=False)
+        assert (await editor.say(session, "again"))["stopReason"] == "end_turn"
 
 
 # The schema.
