@@ -20,7 +20,6 @@ return {
         permission = true,
         save = true,
         diagnostics = true,
-        editor = { save = true, diagnostics = true },
       },
     },
   },

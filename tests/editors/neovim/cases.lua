@@ -156,7 +156,6 @@ function M.capabilities_are_declared(T)
     permission = true,
     save = true,
     diagnostics = true,
-    editor = { save = true, diagnostics = true },
   })
 end
 

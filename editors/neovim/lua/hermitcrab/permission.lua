@@ -176,8 +176,9 @@ local function choose(question)
     table.insert(choices, 1, { name = ('Read all of it first (%d lines)'):format(count), kind = 'read' })
   end
   vim.cmd.redraw()
+  local why = params.reason and params.reason ~= '' and (' (%s)'):format((M.visible(params.reason):gsub('%c', ' '))) or ''
   vim.ui.select(choices, {
-    prompt = ('Hermitcrab asks: %s?'):format((M.visible(params.title):gsub('%c', ' '))),
+    prompt = ('Hermitcrab asks: %s?%s'):format((M.visible(params.title):gsub('%c', ' ')), why),
     kind = 'hermitcrab_permission',
     format_item = function(option)
       return option.name
