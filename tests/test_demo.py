@@ -28,7 +28,8 @@ def demo(tmp_path: Path, *args: str) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert "\x1b" not in done.stdout
-    assert list((home / "tmp").iterdir()) == [], "it cleans up behind itself"
+    if "--keep" not in args:
+        assert list((home / "tmp").iterdir()) == [], "it cleans up behind itself"
     return done.stdout
 
 
@@ -54,7 +55,12 @@ def assert_told_well(told: str, seed: int) -> None:
 
 
 def test_the_demo_fixes_what_rules_can_and_names_what_they_cannot(tmp_path: Path) -> None:
-    assert_told_well(demo(tmp_path), 1)
+    told = demo(tmp_path, "--keep")
+    assert_told_well(told, 1)
+    (kept,) = re.findall(r"^   kept: (.+)$", told, re.MULTILINE)
+    texts = [path.read_text("utf-8") for path in Path(kept).rglob("*.py")]
+    assert len(texts) > 10
+    assert not [text for text in texts if "note of yours" in text], "what is not saved is not on disk"
 
 
 @pytest.mark.slow

@@ -263,10 +263,13 @@ class EditorClient(RawClient):
             await self.writer.wait_closed()
 
     def check(self) -> None:
-        """Every update fits its model and nothing else; every request had at most one reply (a test waits for it)."""
+        """Every update fits its model and nothing else; every edit names a version; no request had two replies."""
         for message in self.messages:
             if message.get("method") == "hermitcrab/session/update":
                 assert_fits(message["params"])
+            if message.get("method") == "workspace/applyEdit":
+                (change,) = message["params"]["edit"]["documentChanges"]
+                assert isinstance(change["textDocument"]["version"], int), message
         replies = Counter(message["id"] for message in self.messages if "method" not in message)
         assert [key for key, count in replies.items() if count > 1 and key is not None] == []
 

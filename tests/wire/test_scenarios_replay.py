@@ -27,6 +27,8 @@ call Edit {"file_path": "a.py", "old_string": "x = 1", "new_string": "x = 10"}
 
 call Bash command="echo 蟹; exit 3"
 
+call Bash command="touch denied.txt"
+
 call Write {"file_path": "new.py", "content": "z = 3\\n"}
 call Read file_path=nowhere.py
 
@@ -104,14 +106,10 @@ async def test_a_second_client_and_a_new_process_see_what_the_first_one_saw(tmp_
     kinds = [update["sessionUpdate"] for update in live]
     assert {"plan", "tool_call", "agent_thought_chunk", "agent_message_chunk", "current_mode_update"} <= set(kinds)
     calls = [call for _, call in seen["calls"]]
-    assert [call["status"] for call in calls] == [
-        "completed",
-        "completed",
-        "completed",
-        "failed",
-        "completed",
-        "failed",
-    ]
+    ran = "completed completed completed failed failed completed failed"  # Read Todo Edit Bash (denied) Write Read
+    assert [call["status"] for call in calls] == ran.split()
+    assert [result["status"] for result in first.results()].count("denied") == 1
+    assert not (root / "denied.txt").exists()
     assert [item["newText"] for call in calls for item in call["content"] if item["type"] == "diff"] == [
         "x = 10\n",
         "z = 3\n",
@@ -127,7 +125,7 @@ async def test_a_second_client_and_a_new_process_see_what_the_first_one_saw(tmp_
 
 async def test_load_into_a_second_client_of_one_engine_while_the_session_is_open(tmp_path: Path) -> None:
     async with house(root := project(tmp_path), FIRST + SECOND, trusted=True) as place:
-        first = await place.editor(Manners(saves=True), answers=["allow_once"])
+        first = await place.editor(Manners(saves=True), answers=["allow_once", "reject"])
         session = await tell(first, root)
         second = await place.editor()
         result, replayed = await loaded(second, session)
@@ -140,7 +138,7 @@ async def test_load_into_a_second_client_of_one_engine_while_the_session_is_open
 
 async def test_a_client_that_comes_back_loads_only_what_it_missed(tmp_path: Path) -> None:
     async with house(root := project(tmp_path), FIRST + SECOND, trusted=True) as place:
-        first = await place.editor(answers=["allow_once"])
+        first = await place.editor(answers=["allow_once", "reject"])
         session = await tell(first, root)
         whole, part, nothing = await place.editor(), await place.editor(), await place.editor()
         _, everything = await loaded(whole, session)
@@ -156,7 +154,7 @@ async def test_a_client_that_comes_back_loads_only_what_it_missed(tmp_path: Path
 async def test_a_session_whose_log_is_damaged_loads_and_says_what_is_lost(tmp_path: Path) -> None:
     root = project(tmp_path)
     async with house(root, FIRST + SECOND, trusted=True) as place:
-        session = await tell(await place.editor(answers=["allow_once"]), root)
+        session = await tell(await place.editor(answers=["allow_once", "reject"]), root)
     (path,) = (tmp_path / "home").glob(f"data/sessions/*/{session}.jsonl")
     lines = path.read_bytes().splitlines(keepends=True)
     bad = next(number for number, line in enumerate(lines) if b'"kind":"tool_result"' in line)
@@ -216,7 +214,7 @@ async def test_a_session_is_found_in_the_mode_it_was_left_in_but_bypass_is_not_g
 async def test_a_session_whose_prompt_is_lost_still_loads(tmp_path: Path) -> None:
     root = project(tmp_path)
     async with house(root, FIRST + SECOND, trusted=True) as place:
-        session = await tell(await place.editor(answers=["allow_once"]), root)
+        session = await tell(await place.editor(answers=["allow_once", "reject"]), root)
     (path,) = (tmp_path / "home").glob(f"data/sessions/*/{session}.jsonl")
     lines = [line for line in path.read_bytes().splitlines(keepends=True) if b'"kind":"user"' not in line]
     path.write_bytes(b"".join(lines))
@@ -288,7 +286,7 @@ async def test_what_goes_over_the_wire_is_what_the_schema_describes(tmp_path: Pa
     methods = {method["method"]: method for method in schema["methods"] if method["sender"] == "server"}
     ours = {method["method"]: method for method in schema["methods"] if method["sender"] == "client"}
     async with house(root := project(tmp_path), FIRST + SECOND, trusted=True) as place:
-        editor = await place.editor(Manners(saves=True), answers=["allow_once"])
+        editor = await place.editor(Manners(saves=True), answers=["allow_once", "reject"])
         session = await tell(editor, root)
         await editor.until(lambda: editor.news("hermitcrab/status"), WAIT)
         for method, params in (

@@ -209,6 +209,26 @@ def test_a_clean_file_is_saved_by_its_editor_and_a_dirty_one_by_nobody(tmp_path:
     run(story())
 
 
+def test_an_editor_that_checks_no_versions_gets_the_edit_once_its_user_pauses(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(project(tmp_path), ONCE) as place:
+            desk = await desk_in(place, Manners(stale="ignore"))
+            clock = asyncio.get_running_loop().time
+            pauses: list[float] = []
+            desk.editor.sim.before_apply.append(lambda: pauses.append(clock() - typed_at))
+            turn = asyncio.create_task(desk.turn())
+            for _ in range(20):
+                desk.user.type(0)
+                typed_at = clock()
+                await asyncio.sleep(0.2)
+            await turn
+            assert pauses[0] >= 0.5
+            desk.assert_nobody_lost_anything()
+            desk.assert_edited_once()
+
+    run(story())
+
+
 def test_undo_of_the_turn_keeps_what_the_user_typed_since(tmp_path: Path) -> None:
     async def story() -> None:
         async with house(project(tmp_path), ONCE) as place:
