@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Self
 
 from hermitcrab.agent.context import TurnContext
+from hermitcrab.agent.journal import UnloggedError
 from hermitcrab.core import events
 from hermitcrab.core.errors import PermissionDeniedError, ToolError
 from hermitcrab.core.ids import new_id
@@ -24,9 +26,21 @@ DENIED_BY_USER = "denied by the user"
 MAY_HAVE_RUN = "may have run"
 
 
-async def run_call(call: ToolCall | BrokenCall, ctx: TurnContext) -> AsyncIterator[events.Event]:
-    """Yield what becomes of one call; the last event is its one result. Nothing but cancellation is raised."""
-    runner = _Call(call, ctx)
+@dataclass(slots=True)
+class Stop:
+    """Why calls are ended before their time, when they are."""
+
+    reason: str = "cancelled by the user"
+
+
+async def run_call(
+    call: ToolCall | BrokenCall, ctx: TurnContext, stop: Stop | None = None
+) -> AsyncIterator[events.Event]:
+    """Yield what becomes of one call; the last event is its one result.
+
+    Raised is cancellation alone, and UnloggedError when the log cannot be written: then nothing more may be done.
+    """
+    runner = _Call(call, ctx, stop or Stop())
     try:
         async for event in runner.events():
             yield event
@@ -37,14 +51,16 @@ async def run_call(call: ToolCall | BrokenCall, ctx: TurnContext) -> AsyncIterat
     except asyncio.CancelledError:
         await runner.finish_cancelled()
         raise
+    except UnloggedError:
+        raise
     except Exception as bug:  # noqa: BLE001 - a tool's bug must not take the turn with it
         _log.exception("the tool `%s` broke", call.name)
         yield await runner.finish("failed", f"`{call.name}` broke: {type(bug).__name__} (a bug in Hermitcrab, logged)")
 
 
 class _Call:
-    def __init__(self, call: ToolCall | BrokenCall, ctx: TurnContext) -> None:
-        self._call, self._ctx = call, ctx
+    def __init__(self, call: ToolCall | BrokenCall, ctx: TurnContext, stop: Stop) -> None:
+        self._call, self._ctx, self._stop = call, ctx, stop
         self._is_running = self._is_effectful = False
 
     async def events(self) -> AsyncIterator[events.Event]:
@@ -156,7 +172,7 @@ class _Call:
     async def finish_cancelled(self) -> None:
         """Log what is known when the user stops a call; shielded, because the stop must not lose it."""
         ran = self._is_running and self._is_effectful
-        text = f"cancelled by the user; it {MAY_HAVE_RUN if ran else 'did not run'}"
+        text = f"{self._stop.reason}; it {MAY_HAVE_RUN if ran else 'did not run'}"
         self._is_effectful = False
         finished = await asyncio.shield(self.finish("cancelled", text, (MAY_HAVE_RUN,) if ran else ()))
         self._ctx.history.take(finished)
@@ -178,7 +194,9 @@ class CallGroup:
 
     def __init__(self, ctx: TurnContext) -> None:
         self._ctx = ctx
+        self.stop = Stop()
         self._waiting: list[ToolCall | BrokenCall] = []
+        self._fresh: list[ToolCall | BrokenCall] = []  # started, and not yet come to their first step
         self._tasks: list[asyncio.Task[None]] = []
         self._open = 0
         self._queue: asyncio.Queue[events.Event | None] = asyncio.Queue()
@@ -191,8 +209,8 @@ class CallGroup:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._ctx.leftovers.extend(self.ready())
-        for call in self._waiting:
-            await _Call(call, self._ctx).finish_cancelled()
+        for call in (*self._fresh, *self._waiting):
+            await _Call(call, self._ctx, self.stop).finish_cancelled()
 
     def offer(self, call: ToolCall | BrokenCall) -> None:
         """Take a complete call; it starts now when it only looks and nothing before it has effects."""
@@ -212,6 +230,7 @@ class CallGroup:
         """Run what still waits, and yield all that happens until every call has its result."""
         while self._open or self._waiting:
             if not self._open:
+                await asyncio.gather(*self._tasks)  # a call that could not be logged is the last one
                 for call in self._next_wave():
                     self._start(call)
             found: list[events.Event] = []
@@ -241,11 +260,13 @@ class CallGroup:
 
     def _start(self, call: ToolCall | BrokenCall) -> None:
         self._open += 1
+        self._fresh.append(call)
         self._tasks.append(asyncio.create_task(self._run(call)))
 
     async def _run(self, call: ToolCall | BrokenCall) -> None:
+        self._fresh.remove(call)
         try:
-            async for event in run_call(call, self._ctx):
+            async for event in run_call(call, self._ctx, self.stop):
                 self._ctx.history.take(event)
                 self._queue.put_nowait(event)
         finally:

@@ -32,6 +32,10 @@ _PLAIN: dict[type[events.Event], str] = {
 _RENAMED = {"kind": "tool_kind"}  # a record has a `kind` of its own
 
 
+class UnloggedError(OSError):
+    """The log cannot be written: whatever was to be logged first must not be done."""
+
+
 class Journal:
     """One session's log, spoken to in events."""
 
@@ -41,7 +45,10 @@ class Journal:
     async def write(self, event: EventT, *, sync: bool = False) -> EventT:
         """Log `event` and return it with its `seq`; with `sync` it is on disk when this returns."""
         kind, payload = record_of(event)
-        seq = await self._log.append(kind, payload, sync=sync)
+        try:
+            seq = await self._log.append(kind, payload, sync=sync)
+        except OSError as error:
+            raise UnloggedError(error.errno, error.strerror or str(error)) from error
         return replace(event, seq=seq)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -17,20 +18,27 @@ async def run_turn(ctx: TurnContext) -> AsyncIterator[events.Event]:
     spent = 0.0
     for _ in range(ctx.max_steps):
         reply = Reply(ctx.turn, ctx.provider.wire, ctx.model, ctx.history.call_ids)
+        problem: ProviderError | None = None
         async with CallGroup(ctx) as calls:
             try:
                 async for event in _listen(ctx, reply, calls):
                     yield event
             except ProviderError as error:
-                async for event in _give_up(ctx, reply, error):
+                problem, calls.stop.reason = error, "the model's answer broke off"
+            except asyncio.CancelledError:
+                await _keep_the_words(ctx, reply)
+                raise
+            else:
+                yield await _log(ctx, reply.message())
+                usage = _usage(ctx, reply)
+                spent += usage.cost or 0.0
+                yield await _log(ctx, usage)
+                async for event in calls.finish():
                     yield event
-                return
-            yield await _log(ctx, reply.message())
-            usage = _usage(ctx, reply)
-            spent += usage.cost or 0.0
-            yield await _log(ctx, usage)
-            async for event in calls.finish():
+        if problem is not None:
+            async for event in _give_up(ctx, reply, problem):
                 yield event
+            return
         if not reply.calls:
             yield await _finish(ctx, reply)
             return
@@ -64,7 +72,16 @@ async def _log(ctx: TurnContext, event: events.Event) -> events.Event:
     return logged
 
 
+async def _keep_the_words(ctx: TurnContext, reply: Reply) -> None:
+    """Log what was shown of a message the user stopped; shielded, because the stop must not lose it."""
+    if reply.shown_text:
+        ctx.leftovers.append(await asyncio.shield(_log(ctx, reply.cut())))
+
+
 async def _give_up(ctx: TurnContext, reply: Reply, error: ProviderError) -> AsyncIterator[events.Event]:
+    """Show how far it came: the words, what became of calls under way, and why the turn is over."""
+    while ctx.leftovers:
+        yield ctx.leftovers.pop(0)
     if reply.shown_text:
         yield await _log(ctx, reply.cut())
     yield await _log(ctx, events.TurnFinished(turn=ctx.turn, reason="error", message=str(error)))
