@@ -81,6 +81,7 @@ class Session:
         self._records: dict[str, TurnRecord] = {}
         self._listeners: list[Listener] = []
         self._turn: _Turn | None = None
+        self._is_undoing = False
         self._conductors: set[asyncio.Task[None]] = set()
         self.last_seq = 0
         self.context_used: int | None = None
@@ -133,6 +134,8 @@ class Session:
             raise HermitcrabError("a turn is running in this session; cancel it or wait for its end")
         if not text.strip():
             raise HermitcrabError("the prompt is empty")
+        if self._is_undoing:
+            raise HermitcrabError("a turn of this session is being undone; try again when that is done")
         turn = self._turn = _Turn(new_id("turn"))
         conductor = asyncio.create_task(self._conduct(turn, text, connection))
         self._conductors.add(conductor)
@@ -165,6 +168,15 @@ class Session:
         """Take back the edits of a turn, the newest one when none is named."""
         if self.is_running:
             raise HermitcrabError("a turn is running in this session; cancel it before you undo")
+        if self._is_undoing:
+            raise HermitcrabError("a turn of this session is being undone already")
+        self._is_undoing = True
+        try:
+            return await self._undo(turn, connection)
+        finally:
+            self._is_undoing = False
+
+    async def _undo(self, turn: str | None, connection: Connection) -> events.TurnUndone:
         chosen = turn or self.last_turn
         record = self._records.get(chosen or "")
         if chosen is None or record is None:
