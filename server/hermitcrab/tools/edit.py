@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+import unicodedata
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,8 +131,17 @@ def _not_found(args: EditInput, shown: str, text: str) -> str:
     near = nearest(lines, wanted)
     if near is None:
         return " ".join([*parts, "Nothing like it is there: Read the file again."])
-    differs = "White space differs" if near.same_words else "The nearest text is"
+    differs = _difference(lines[near.first - 1 : near.last], wanted, same_words=near.same_words)
     parts.append(f"{differs} at lines {near.first}-{near.last}; this is what stands there (tabs are tabs):")
     last = min(near.last, near.first - 1 + _MOST_SHOWN)
     more = [f"[… to line {near.last}]"] if last < near.last else []
     return "\n".join([" ".join(parts), *numbered(lines[near.first - 1 : last], near.first), *more])
+
+
+def _difference(there: Sequence[str], wanted: Sequence[str], *, same_words: bool) -> str:
+    """Say how the text that was found differs from the one that was meant."""
+    if list(there) == list(wanted):
+        return "The text stands"
+    if unicodedata.normalize("NFC", "\n".join(there)) == unicodedata.normalize("NFC", "\n".join(wanted)):
+        return "The same letters stand, with their accents in other code points,"
+    return "White space differs" if same_words else "The nearest text is"

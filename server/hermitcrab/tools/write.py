@@ -61,7 +61,8 @@ class Write(Tool[WriteInput]):
         if outcome.created or outcome.hunks:
             yield await changing.confirmed(context, outcome)
         added, removed = await asyncio.to_thread(counts, outcome.before.text, outcome.after_text)
-        did = f"Created `{shown}`, {added} lines" if outcome.created else f"Wrote `{shown}`, +{added} -{removed} lines"
+        lines = f"{added} line" if added == 1 else f"{added} lines"
+        did = f"Created `{shown}`, {lines}" if outcome.created else f"Wrote `{shown}`, +{added} -{removed} lines"
         yield ToolResult(f"{did}{changing.remarks_on(outcome, text)}.", notes=changing.notes_on(outcome))
 
     async def _change(self, args: WriteInput, context: ToolContext) -> tuple[Path, Source | None, str]:
