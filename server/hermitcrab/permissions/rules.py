@@ -22,7 +22,7 @@ _RULE = re.compile(r"(allow|ask|deny)\s+([A-Za-z][A-Za-z0-9_]*)")
 # A rule for these speaks of every tool that does the same thing; otherwise `deny Edit` would leave `Write`.
 FAMILIES: Mapping[str, frozenset[str]] = {
     "Edit": frozenset({"Edit", "MultiEdit", "Write", "NotebookEdit", "Rename"}),
-    "Read": frozenset({"Read", "Glob", "Grep", "CodeSearch"}),
+    "Read": frozenset({"Read", "Glob", "Grep", "CodeSearch", "Diagnostics"}),
 }
 
 TOOLS = frozenset(
