@@ -18,6 +18,7 @@ class Destination:
     url: str
     url_setting: str = ""
     key_setting: str = ""
+    hint: str = ""  # what to do when nothing answers there, where the settings do not tell
 
     @property
     def name(self) -> str:
@@ -47,6 +48,14 @@ def check_endpoint(url: str, setting: str) -> str:
     if parts.query or parts.fragment:
         raise SettingsError(f"`{setting}` carries a query or fragment; give the plain address")
     return url.rstrip("/")
+
+
+def credential(environment: Mapping[str, str], name: str) -> str:
+    """Return the key in variable `name`, "" without one; raise SettingsError when no key can look like it."""
+    value = environment.get(name, "").strip()
+    if not value.isascii() or not value.isprintable():
+        raise SettingsError(f"`{name}` contains characters that no key has; copy it again")
+    return value
 
 
 def is_loopback(url: str) -> bool:

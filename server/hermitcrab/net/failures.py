@@ -96,6 +96,8 @@ def _advice(status: int, headers: Mapping[str, str], destination: Destination) -
 
 
 def _look_at_url(destination: Destination) -> str:
+    if destination.hint:
+        return f"; {destination.hint}"
     if destination.url_setting:
         return f"; is it running and reachable? The address comes from `{destination.url_setting}`"
     return "; is this machine online? A proxy is set with `HTTPS_PROXY`"

@@ -10,42 +10,22 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hermitcrab.core.errors import ProviderBusyError, ProviderError, SettingsError
-from hermitcrab.core.messages import (
-    AssistantMessage,
-    CallArgumentsPart,
-    JsonObject,
-    NoticePart,
-    Prompt,
-    StreamPart,
-    TextPart,
-    ThinkingPart,
-)
-from hermitcrab.net.endpoint import Destination, check_endpoint, is_loopback
+from hermitcrab.core.messages import AssistantMessage, JsonObject, Prompt, StreamPart
+from hermitcrab.net.endpoint import Destination, check_endpoint, credential, is_loopback
 from hermitcrab.net.failures import status_failure
 from hermitcrab.net.http import Dialler, Exchange
 from hermitcrab.net.redact import scrub
-from hermitcrab.providers.anthropic_prompt import WIRE, Group, PromptWriter, WrittenPrompt, bare_model
+from hermitcrab.providers.anthropic_prompt import WIRE, PromptWriter, WrittenPrompt, bare_model
 from hermitcrab.providers.anthropic_reply import ReplyReader
+from hermitcrab.providers.groups import Group
+from hermitcrab.providers.listening import LOCAL_PATIENCE, Patience, listen, silence
 from hermitcrab.providers.profiles import profile_of
 from hermitcrab.providers.raw import is_object
 from hermitcrab.providers.retry import RetryPolicy, with_retries
-from hermitcrab.providers.sse import SseDecoder, SseError
 
 _BASE_URL = "https://api.anthropic.com"
 _VERSION = "2023-06-01"  # every server of this wire knows it, and nothing we send or read differs in 2026-10-21
 _PLACE = re.compile(r"messages\.(\d+)\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How many seconds of silence are borne; the user hears of the first `notice` of them."""
-
-    notice: float = 8.0
-    first_byte: float = 300.0
-    idle: float = 60.0
-
-
-_LOCAL_PATIENCE = Patience(first_byte=1800.0, idle=600.0)  # a model on this machine may take its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +45,8 @@ class AnthropicOptions:
     def from_environment(environment: Mapping[str, str]) -> AnthropicOptions:
         """Return the options people have in their shells; raise SettingsError when there is no usable key."""
         base_url = check_endpoint(environment.get("ANTHROPIC_BASE_URL") or _BASE_URL, "ANTHROPIC_BASE_URL")
-        key = _credential(environment, "ANTHROPIC_API_KEY")
-        token = _credential(environment, "ANTHROPIC_AUTH_TOKEN")
+        key = credential(environment, "ANTHROPIC_API_KEY")
+        token = credential(environment, "ANTHROPIC_AUTH_TOKEN")
         if not key and not token and not is_loopback(base_url):
             raise SettingsError(
                 "no key for Anthropic: set `ANTHROPIC_API_KEY` in the environment (https://console.anthropic.com), "
@@ -95,7 +75,7 @@ class AnthropicProvider:
             key_setting="ANTHROPIC_API_KEY" if options.key or not options.token else "ANTHROPIC_AUTH_TOKEN",
         )
         self.is_loopback = is_loopback(self.destination.url)
-        self._patience = options.patience or (_LOCAL_PATIENCE if self.is_loopback else Patience())
+        self._patience = options.patience or (LOCAL_PATIENCE if self.is_loopback else Patience())
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[StreamPart]:
         """Yield one reply."""
@@ -112,53 +92,13 @@ class AnthropicProvider:
         async with self._dialler.post(
             self.destination, self._headers(), written.body, self._options.environment
         ) as exchange:
-            async for notice in self._silence(exchange, self._patience.first_byte):
+            name, patience = self.destination.name, self._patience
+            async for notice in silence(exchange, name, patience.notice, patience.first_byte):
                 yield notice
             await self._check(exchange, prompt, written)
-            async with aclosing(self._reply(exchange, ReplyReader(written.call_ids))) as parts:
+            async with aclosing(listen(exchange, ReplyReader(written.call_ids), name, patience)) as parts:
                 async for part in parts:
                     yield part
-
-    async def _reply(self, exchange: Exchange, reader: ReplyReader) -> AsyncGenerator[StreamPart]:
-        decoder = SseDecoder()
-        broken: ProviderError | None = None
-        while broken is None:
-            try:
-                async for notice in self._silence(exchange, self._patience.idle):
-                    yield notice
-                chunk = exchange.read()
-            except ProviderError as error:
-                broken = error
-                break
-            if not chunk:
-                break
-            parts, broken = _take(chunk, decoder, reader)
-            for part in parts:
-                yield part
-            if reader.is_over:
-                exchange.expect_end()
-                return
-        for part in self._ending(reader, broken):
-            yield part
-
-    def _ending(self, reader: ReplyReader, broken: ProviderError | None) -> list[StreamPart]:
-        """Return how a reply ends whose stream broke; raise when it is not one."""
-        parts = reader.cut()
-        if parts is not None:
-            return parts
-        raise broken or ProviderBusyError(f"the reply from `{self.destination.name}` stopped before its end")
-
-    async def _silence(self, exchange: Exchange, limit: float) -> AsyncGenerator[NoticePart]:
-        """Wait until there is something to read; say so when it takes long, give up when it takes too long."""
-        notice = min(self._patience.notice, limit)
-        if await exchange.ready(notice):
-            return
-        name = self.destination.name
-        if notice < limit:
-            yield NoticePart(f"`{name}` has sent nothing for {notice:.0f} s; it has {limit - notice:.0f} s more")
-            if await exchange.ready(limit - notice):
-                return
-        raise ProviderBusyError(f"`{name}` sent nothing for {limit:.0f} s")
 
     async def _check(self, exchange: Exchange, prompt: Prompt, written: WrittenPrompt) -> None:
         """Raise the error that an answer which is no event stream stands for."""
@@ -206,53 +146,6 @@ class AnthropicProvider:
         return {"max_tokens": most}
 
 
-def _take(chunk: bytes, decoder: SseDecoder, reader: ReplyReader) -> tuple[list[StreamPart], ProviderError | None]:
-    """Return the parts of all that has arrived, and what broke the stream behind them.
-
-    Neighbouring pieces of one kind are joined: whoever falls behind catches up.
-    """
-    parts: list[StreamPart] = []
-    run: list[str] = []
-    broken: ProviderError | None = None
-    try:
-        for event in decoder.feed(chunk):
-            for part in reader.take(event):
-                _join(parts, run, part)
-    except ProviderError as error:
-        broken = error
-    except SseError as error:
-        broken = ProviderBusyError(f"the reply was damaged on its way: {error}")
-    _settle(parts, run)
-    return parts, broken
-
-
-def _join(parts: list[StreamPart], run: list[str], part: StreamPart) -> None:
-    """Append `part`, or remember its piece for the last part when it goes on with that."""
-    last = parts[-1] if parts else None
-    if isinstance(part, (TextPart, ThinkingPart)) and type(last) is type(part):
-        run.append(part.text)
-    elif isinstance(part, CallArgumentsPart) and isinstance(last, CallArgumentsPart) and last.id == part.id:
-        run.append(part.piece)
-    else:
-        _settle(parts, run)
-        parts.append(part)
-
-
-def _settle(parts: list[StreamPart], run: list[str]) -> None:
-    """Give the last part the pieces that belong to it."""
-    if not run:
-        return
-    last = parts[-1]
-    rest = "".join(run)
-    run.clear()
-    if isinstance(last, TextPart):
-        parts[-1] = TextPart(last.text + rest)
-    elif isinstance(last, ThinkingPart):
-        parts[-1] = ThinkingPart(last.text + rest)
-    elif isinstance(last, CallArgumentsPart):
-        parts[-1] = CallArgumentsPart(last.id, last.piece + rest)
-
-
 def _suspects(message: str, written: WrittenPrompt) -> list[Group]:
     """Return the parts of our own history a refusal speaks of: one bad record must not end a conversation for ever."""
     place = _PLACE.search(message)
@@ -281,10 +174,3 @@ def _one_line(text: str) -> str:
 
 def _too_long(failure: ProviderError, prompt: Prompt) -> ProviderError:
     return ProviderError(f"{failure}; the conversation no longer fits `{prompt.model}`: start a new session")
-
-
-def _credential(environment: Mapping[str, str], name: str) -> str:
-    value = environment.get(name, "").strip()
-    if not value.isascii() or not value.isprintable():
-        raise SettingsError(f"`{name}` contains characters that no key has; copy it again")
-    return value

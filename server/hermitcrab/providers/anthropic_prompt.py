@@ -10,14 +10,12 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 from hermitcrab.core.messages import (
     AssistantMessage,
     BrokenCall,
     CallBlock,
     JsonObject,
-    Message,
     Prompt,
     ResultBlock,
     TextBlock,
@@ -25,18 +23,14 @@ from hermitcrab.core.messages import (
     ToolSpec,
     UserMessage,
 )
-from hermitcrab.providers.raw import INVALID_JSON, raw_call
+from hermitcrab.providers.groups import Group, Quarantine, clean, clean_value, groups_of, is_same, results_and_words
+from hermitcrab.providers.raw import raw_call
 
 WIRE = "anthropic"
 
 _MARK = b',"cache_control":{"type":"ephemeral"}'
 _CONVERSATIONS = 4  # conversations whose written messages are remembered
-_LOST = "No result was recorded: the call was interrupted and may have run."
 _NAME = re.compile(r"[^a-zA-Z0-9_-]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-
-Group = tuple[Message, ...]
-"""One reply, or all that was said to the model until the next: what becomes one message of the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +60,7 @@ class PromptWriter:
     def __init__(self) -> None:
         self._remembered: dict[int, list[_Written]] = {}
         self._head: tuple[Prompt, bytes] | None = None
-        self._quarantine: dict[int, Group] = {}
+        self._quarantine = Quarantine()
 
     def write(self, prompt: Prompt, *, model: str, settings: JsonObject) -> WrittenPrompt:
         """Return the request for `prompt`; `settings` are its other members, such as `max_tokens`."""
@@ -82,17 +76,10 @@ class PromptWriter:
 
     def quarantine(self, groups: Sequence[Group]) -> bool:
         """Write `groups` plainly from now on, without raw blocks; False when all of them are already."""
-        fresh = [group for group in groups if not self._is_quarantined(group)]
-        for group in fresh:
-            self._quarantine[id(group[0])] = group
-        return bool(fresh)
-
-    def _is_quarantined(self, group: Group) -> bool:
-        known = self._quarantine.get(id(group[0]))
-        return known is not None and known[0] is group[0]
+        return self._quarantine.take(groups)
 
     def _messages(self, prompt: Prompt, model: str) -> list[_Written]:
-        groups = _groups(prompt.messages)
+        groups = groups_of(prompt.messages)
         if not groups:
             return []
         key = id(groups[0][0])
@@ -100,9 +87,9 @@ class PromptWriter:
         written: list[_Written] = []
         previous: AssistantMessage | None = None
         for index, group in enumerate(groups):
-            is_plain = self._is_quarantined(group)
+            is_plain = self._quarantine.holds(group)
             item = known[index] if index < len(known) else None
-            if item is None or item.is_plain != is_plain or item.model != model or not _is_same(item.group, group):
+            if item is None or item.is_plain != is_plain or item.model != model or not is_same(item.group, group):
                 known = known[:index]
                 item = _written(group, previous, model, is_plain=is_plain)
             written.append(item)
@@ -123,31 +110,6 @@ class PromptWriter:
                 head += b',"tools":[' + b",".join([*tools[:-1], _close(tools[-1])]) + b"]"
             self._head = (prompt, head)
         return self._head[1]
-
-
-def _groups(messages: Sequence[Message]) -> list[Group]:
-    groups: list[list[Message]] = []
-    last: Message | None = None
-    for message in messages:
-        if isinstance(message, UserMessage):
-            if isinstance(last, UserMessage):
-                groups[-1].append(message)
-            else:
-                groups.append([message])
-        else:
-            if isinstance(last, AssistantMessage) and last.calls:
-                groups.append([UserMessage(())])  # the results of its calls are due first
-            groups.append([message])
-        last = message
-    if groups and isinstance(last := groups[-1][-1], AssistantMessage) and last.calls:
-        groups.append([UserMessage(())])
-    return [tuple(group) for group in groups]
-
-
-def _is_same(one: Group, other: Group) -> bool:
-    if len(one) == len(other) == 1:
-        return one[0] is other[0]
-    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
 
 
 def _written(group: Group, previous: AssistantMessage | None, model: str, *, is_plain: bool) -> _Written:
@@ -178,7 +140,7 @@ def _reply_blocks(message: AssistantMessage, model: str, *, is_plain: bool) -> l
     blocks: list[JsonObject] = []
     for block in message.blocks:
         if isinstance(block, TextBlock) and block.text.strip():
-            blocks.append({"type": "text", "text": _clean(block.text) if is_plain else block.text})
+            blocks.append({"type": "text", "text": clean(block.text) if is_plain else block.text})
         elif isinstance(block, CallBlock):
             blocks.append(_foreign_call(block.call, is_plain=is_plain))
     return blocks
@@ -187,7 +149,7 @@ def _reply_blocks(message: AssistantMessage, model: str, *, is_plain: bool) -> l
 def _foreign_call(call: ToolCall | BrokenCall, *, is_plain: bool) -> JsonObject:
     raw = raw_call(call)
     if is_plain:
-        raw["input"] = _clean_value(raw["input"])
+        raw["input"] = clean_value(raw["input"])
     return {**raw, "id": _wire_id(call.id), "name": _wire_name(call.name)}
 
 
@@ -216,26 +178,16 @@ def _acceptable(block: JsonObject) -> JsonObject:
 
 def _user_blocks(group: Group, previous: AssistantMessage | None, *, is_plain: bool) -> list[JsonObject]:
     """Return results first, one for each call of the reply before and in its order, then words."""
-    results: dict[str, ResultBlock] = {}
-    words: list[str] = []
-    due = [call.id for call in previous.calls] if previous else []
-    for message in group:
-        for block in message.blocks if isinstance(message, UserMessage) else ():
-            if isinstance(block, TextBlock):
-                words.append(block.text)
-            elif block.call_id not in due:
-                words.append(f"A result for a call that is not known here: {block.text}")
-            else:
-                results.setdefault(block.call_id, block)
-    clean = _clean if is_plain else str
-    answers = [_result(call_id, results.get(call_id) or ResultBlock(call_id, _LOST, is_error=True)) for call_id in due]
+    results, words = results_and_words(group, previous)
+    tidy = clean if is_plain else str
+    answers = [_result(block) for block in results]
     if is_plain:
-        answers = [{**answer, "content": _clean(answer["content"])} for answer in answers]
-    return answers + [{"type": "text", "text": clean(text)} for text in words if text.strip()]
+        answers = [{**answer, "content": clean(answer["content"])} for answer in answers]
+    return answers + [{"type": "text", "text": tidy(text)} for text in words if text.strip()]
 
 
-def _result(call_id: str, block: ResultBlock) -> JsonObject:
-    result: JsonObject = {"type": "tool_result", "tool_use_id": _wire_id(call_id), "content": block.text}
+def _result(block: ResultBlock) -> JsonObject:
+    result: JsonObject = {"type": "tool_result", "tool_use_id": _wire_id(block.call_id), "content": block.text}
     if block.is_error:
         result["is_error"] = True
         result["content"] = block.text or "The call failed."
@@ -257,20 +209,6 @@ def _wire_id(call_id: str) -> str:
 
 def _wire_name(name: str) -> str:
     return _NAME.sub("_", name)[:128] or "unknown"
-
-
-def _clean(text: str) -> str:
-    return _CONTROL.sub("\ufffd", text).strip() or INVALID_JSON
-
-
-def _clean_value(value: Any) -> Any:
-    if isinstance(value, str):
-        return _CONTROL.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_clean_value(item) for item in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        return {key: _clean_value(item) for key, item in cast("JsonObject", value).items()}
-    return value
 
 
 def _mark(message: bytes) -> bytes:

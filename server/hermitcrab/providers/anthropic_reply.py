@@ -27,6 +27,7 @@ from hermitcrab.core.messages import (
     Usage,
     UsagePart,
 )
+from hermitcrab.providers.pieces import Mender, join_surrogates
 from hermitcrab.providers.raw import block_of, call_of, is_object, raw_call
 from hermitcrab.providers.sse import SseEvent
 
@@ -66,20 +67,11 @@ class _Open:
     kind: str
     id: str = ""
     pieces: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    half: str = ""  # the first half of a character cut in two
+    mender: Mender = field(default_factory=Mender)
     problem: str = ""  # why a call in it will not run, whatever its JSON says
 
     def add(self, key: str, piece: str) -> None:
         self.pieces.setdefault(key, []).append(piece)
-
-    def mend(self, piece: str) -> str:
-        """Return `piece` with whole characters only: a surrogate pair may be cut between two pieces."""
-        if piece.isascii() and not self.half:
-            return piece
-        piece, self.half = self.half + piece, ""
-        if piece and "\ud800" <= piece[-1] <= "\udbff":
-            piece, self.half = piece[:-1], piece[-1]
-        return _join_surrogates(piece)
 
 
 class ReplyReader:
@@ -158,8 +150,8 @@ class ReplyReader:
             return []
         if key == "input":
             block.add(key, piece)
-            return [CallArgumentsPart(block.id, block.mend(piece))] if block.kind == "tool_use" else []
-        piece = block.mend(piece)
+            return [CallArgumentsPart(block.id, block.mender.mend(piece))] if block.kind == "tool_use" else []
+        piece = block.mender.mend(piece)
         block.add(key, piece)
         return _shown(block.kind, key, piece)
 
@@ -295,7 +287,7 @@ def _shown(kind: str, key: str, piece: str) -> list[StreamPart]:
 def _call_part(block: _Open) -> BlockPart:
     name = _text(block.raw, "name")
     pieces = block.pieces.get("input")
-    text = _join_surrogates("".join(pieces), "surrogatepass") if pieces else json.dumps(block.raw.get("input") or {})
+    text = join_surrogates("".join(pieces), "surrogatepass") if pieces else json.dumps(block.raw.get("input") or {})
     call = call_of(block.id, name, text)
     if block.problem:
         call = BrokenCall(block.id, name, text, block.problem)
@@ -338,12 +330,3 @@ def _error(error: JsonObject) -> ProviderError:
     kind, message = _text(error, "type") or "error", _text(error, "message")
     text = f"the model's server broke off ({kind}){': ' if message else ''}{message}"
     return ProviderBusyError(text) if kind in _PASSING else ProviderError(text)
-
-
-def _join_surrogates(text: str, lone: str = "replace") -> str:
-    """Return `text` with the two halves of each character joined; `lone` is the error handler for single halves."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", lone)
-    return text
