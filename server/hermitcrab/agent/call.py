@@ -61,7 +61,7 @@ async def run_call(
 class _Call:
     def __init__(self, call: ToolCall | BrokenCall, ctx: TurnContext, stop: Stop) -> None:
         self._call, self._ctx, self._stop = call, ctx, stop
-        self._is_running = self._is_effectful = False
+        self._is_running = self._is_effectful = self._has_result = False
 
     async def events(self) -> AsyncIterator[events.Event]:
         tool, args = self._parse()
@@ -78,7 +78,7 @@ class _Call:
                     case ToolResult():
                         result = item
                     case events.EditConfirmed() | events.TodosChanged():
-                        yield await self._ctx.journal.write(item)
+                        yield await self._ctx.log(item)
                     case _:
                         yield item
         yield await self.finish("failed" if result.is_error else "completed", result.text, result.notes)
@@ -159,7 +159,7 @@ class _Call:
             arguments=self._call.arguments,
             paths=access.paths,
         )
-        event = await self._ctx.journal.write(started, sync=tool.is_effectful)
+        event = await self._ctx.log(started, sync=tool.is_effectful)
         self._is_running, self._is_effectful = True, tool.is_effectful
         return event
 
@@ -167,16 +167,17 @@ class _Call:
         finished = events.ToolCallFinished(
             call=self._call.id, turn=self._ctx.turn, tool=self._call.name, status=status, text=text, notes=notes
         )
-        return await self._ctx.journal.write(finished, sync=self._is_effectful)
+        self._has_result = True
+        return await self._ctx.log(finished, sync=self._is_effectful)
 
     async def finish_cancelled(self) -> None:
         """Log what is known when the user stops a call; shielded, because the stop must not lose it."""
+        if self._has_result:
+            return
         ran = self._is_running and self._is_effectful
         text = f"{self._stop.reason}; it {MAY_HAVE_RUN if ran else 'did not run'}"
         self._is_effectful = False
-        finished = await asyncio.shield(self.finish("cancelled", text, (MAY_HAVE_RUN,) if ran else ()))
-        self._ctx.history.take(finished)
-        self._ctx.leftovers.append(finished)
+        self._ctx.keep(await asyncio.shield(self.finish("cancelled", text, (MAY_HAVE_RUN,) if ran else ())))
 
 
 def _reason(decision: Decision) -> str:

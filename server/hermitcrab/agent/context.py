@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hermitcrab.agent.history import History
 from hermitcrab.agent.journal import Journal
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from hermitcrab.diagnostics.collect import Collector
     from hermitcrab.store.blobs import BlobStore
     from hermitcrab.workspace.view import View
+
+EventT = TypeVar("EventT", bound=Event)
 
 SYSTEM_PROMPT = """\
 You are Hermitcrab, a coding agent inside the user's editor. You read, edit and check code with tools.
@@ -73,6 +76,20 @@ class TurnContext:
     texts: BlobStore
     spill_directory: Path
     leftovers: list[Event] = field(default_factory=list[Event])  # logged while a stop was under way, not yet shown
+
+    async def log(self, event: EventT, *, sync: bool = False) -> EventT:
+        """Log `event`; when a stop comes meanwhile, the event is kept to be shown, and only then the stop travels on."""
+        writing = asyncio.ensure_future(self.journal.write(event, sync=sync))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            self.keep(await writing)
+            raise
+
+    def keep(self, event: Event) -> None:
+        """Take up what was logged while a stop was under way."""
+        self.history.take(event)
+        self.leftovers.append(event)
 
     def prompt(self) -> Prompt:
         """Return the next request; it begins with the whole of the one before."""

@@ -28,6 +28,8 @@ from hermitcrab.core.messages import (
     UsagePart,
 )
 
+NEVER_WHOLE = "the call was cut off before its arguments were whole; it did not run"
+
 
 class Reply:
     """Collects one message; work per delta does not grow with the message."""
@@ -42,6 +44,7 @@ class Reply:
         self._blocks: list[TextBlock | ThinkingBlock | CallBlock] = []
         self._raw: list[JsonObject] = []
         self._shown: list[str] = []
+        self._begun: dict[str, str] = {}  # calls announced whose block has not come: id -> tool
         self._text_offset = self._thought_offset = 0
 
     def take(self, part: StreamPart) -> Iterator[events.Event]:
@@ -55,6 +58,8 @@ class Reply:
                 yield events.ThoughtDelta(message=self.id, offset=self._thought_offset, text=text)
                 self._thought_offset += len(text)
             case CallStartPart(call, name):
+                if call not in self._known:
+                    self._begun[call] = name
                 yield events.CallAnnounced(call=call, tool=name)
             case CallArgumentsPart(call, piece):
                 yield events.ArgumentsDelta(call=call, text=piece)
@@ -72,6 +77,7 @@ class Reply:
     def _take_block(self, part: BlockPart) -> Iterator[events.Event]:
         if isinstance(part.block, CallBlock):
             call = part.block.call
+            self._begun.pop(call.id, None)
             if call.id in self._known:
                 yield events.Notice(text=f"the model used the id of an earlier call again: `{call.name}` was not run")
                 return
@@ -79,6 +85,12 @@ class Reply:
             self.calls.append(call)
         self._blocks.append(part.block)
         self._raw.append(part.raw)
+
+    def lost_calls(self) -> Iterator[events.ToolCallFinished]:
+        """Yield an end for each call that was announced and never came whole."""
+        while self._begun:
+            call, tool = self._begun.popitem()
+            yield events.ToolCallFinished(call=call, turn=self._turn, tool=tool, status="failed", text=NEVER_WHOLE)
 
     @property
     def shown_text(self) -> str:

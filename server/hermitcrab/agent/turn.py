@@ -30,6 +30,8 @@ async def run_turn(ctx: TurnContext) -> AsyncIterator[events.Event]:
                 raise
             else:
                 yield await _log(ctx, reply.message())
+                for lost in reply.lost_calls():
+                    yield await _log(ctx, lost)
                 usage = _usage(ctx, reply)
                 spent += usage.cost or 0.0
                 yield await _log(ctx, usage)
@@ -46,7 +48,8 @@ async def run_turn(ctx: TurnContext) -> AsyncIterator[events.Event]:
             message = f"stopped at the cost limit: ${spent:.2f} of ${ctx.max_cost:.2f} spent in this turn"
             yield await _log(ctx, events.TurnFinished(turn=ctx.turn, reason="max_turn_requests", message=message))
             return
-    message = f"stopped after {ctx.max_steps} model requests in one turn; say *go on* to continue"
+    requests = "one model request" if ctx.max_steps == 1 else f"{ctx.max_steps} model requests"
+    message = f"stopped after {requests} in one turn; say *go on* to continue"
     yield await _log(ctx, events.TurnFinished(turn=ctx.turn, reason="max_turn_requests", message=message))
 
 
@@ -67,7 +70,7 @@ async def _listen(ctx: TurnContext, reply: Reply, calls: CallGroup) -> AsyncIter
 
 
 async def _log(ctx: TurnContext, event: events.Event) -> events.Event:
-    logged = await ctx.journal.write(event)
+    logged = await ctx.log(event)
     ctx.history.take(logged)
     return logged
 
@@ -76,6 +79,8 @@ async def _keep_the_words(ctx: TurnContext, reply: Reply) -> None:
     """Log what was shown of a message the user stopped; shielded, because the stop must not lose it."""
     if reply.shown_text:
         ctx.leftovers.append(await asyncio.shield(_log(ctx, reply.cut())))
+    for lost in reply.lost_calls():
+        ctx.leftovers.append(await asyncio.shield(_log(ctx, lost)))
 
 
 async def _give_up(ctx: TurnContext, reply: Reply, error: ProviderError) -> AsyncIterator[events.Event]:
@@ -84,6 +89,8 @@ async def _give_up(ctx: TurnContext, reply: Reply, error: ProviderError) -> Asyn
         yield ctx.leftovers.pop(0)
     if reply.shown_text:
         yield await _log(ctx, reply.cut())
+    for lost in reply.lost_calls():
+        yield await _log(ctx, lost)
     yield await _log(ctx, events.TurnFinished(turn=ctx.turn, reason="error", message=str(error)))
 
 
