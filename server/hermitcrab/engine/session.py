@@ -110,7 +110,8 @@ class Session:
     @property
     def last_turn(self) -> str | None:
         """Return the id of the newest turn that may be undone."""
-        return next((turn for turn, record in reversed(self._records.items()) if not record.is_undone), None)
+        did = (turn for turn, record in reversed(self._records.items()) if record.edits or record.commands)
+        return next((turn for turn in did if not self._records[turn].is_undone), None)
 
     @property
     def undoable(self) -> frozenset[Path]:
@@ -181,7 +182,7 @@ class Session:
         record = self._records.get(chosen or "")
         if chosen is None or record is None:
             raise HermitcrabError(f"there is no turn `{turn}` in this session" if turn else "there is no turn to undo")
-        if record.is_undone:
+        if record.is_undone and (record.was_found or turn is None):
             raise HermitcrabError(f"the turn `{chosen}` is undone already")
         view = self._services.view(self.root, connection)
         undone = await undo_turn(chosen, record, view, self._services.blobs)
@@ -217,6 +218,11 @@ class Session:
     async def _end(self, turn: _Turn, end: events.TurnFinished) -> None:
         for event in turn.context.leftovers if turn.context else ():
             self._publish(event)
+            if isinstance(event, events.TurnFinished):  # its end was logged in the moment of the stop
+                turn.end = event
+        if turn.end is not None:
+            turn.over.set()
+            return
         try:
             end = await self._journal.write(end)
         except OSError:
@@ -257,7 +263,8 @@ class Session:
             case events.ToolCallFinished() if MAY_HAVE_RUN in event.notes:
                 self._note_unsure(event)
             case events.TurnUndone():
-                self._record(event.turn).is_undone = True
+                record = self._record(event.turn)
+                record.is_undone, record.was_found = True, record.was_found or bool(event.reverted)
             case events.TodosChanged():
                 self._memory.todos = event.todos
             case events.UsageChanged():

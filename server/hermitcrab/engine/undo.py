@@ -24,6 +24,7 @@ class TurnRecord:
     edits: list[EditConfirmed]
     commands: list[str]
     is_undone: bool = False
+    was_found: bool = False  # the undo took something back; one that found nothing may be tried again
 
 
 async def undo_turn(turn: str, record: TurnRecord, view: View, blobs: BlobStore) -> TurnUndone:
