@@ -9,7 +9,7 @@ A first line that says what the story is about.
 -- @buffer a.py --         the same file, open in the editor with this (unsaved) text; `@buffer 2 a.py`: in the second one
 -- @user-settings --       the user's own settings.toml
 -- @prompt --              what the user says; several prompts make several turns; `@prompt 2`: in the second window
--- @user --                instead of a prompt, line by line: `undo [TURN]`, `mode plan`, `restart`, `trust`, and in the
+-- @user --                instead of a prompt, line by line: `undo`, `undo 1` (the first turn), `mode plan`, `restart`, `trust`, and in the
                            editor (`2 …`: in the second window) `type a.py TEXT` (at its end),
                            `replace a.py OLD => NEW`, `open a.py`, `close a.py`, `save a.py`; behind its back
                            `write a.py TEXT`, `delete a.py`, `rename a.py b.py`, `link a.py TARGET`
@@ -121,6 +121,8 @@ class Told:
     def __init__(self, base: Path, root: Path) -> None:
         self.lines: list[str] = []
         self._calls: list[str] = []
+        self._behind_calls = 0
+        self.turns: list[str] = []
         self._heard: list[tuple[int, str]] = []
         self.facts: list[str] = []
         self.moments: dict[str, Callable[[], None]] = {}
@@ -139,13 +141,16 @@ class Told:
         line = self._line(event)
         if line is not None:
             line = self.short(line)
-            self.lines.append(line)
+            is_before_calls = isinstance(event, events.MessageFinished) and bool(event.content.calls)
+            self.lines.insert(self._behind_calls if is_before_calls else len(self.lines), line)
         if isinstance(event, events.CallAnnounced):
             self._calls.append(event.call)
+            self._behind_calls = len(self.lines)  # a message's words stand there: its reads may end before or after it
         elif isinstance(event, events.ToolCallFinished):
             text = files.clipped(self.short(event.text.rstrip()))
             self._heard.append((self._calls.index(event.call), f"{event.tool} {event.status}:\n{text}\n"))
         elif isinstance(event, events.PromptReceived):
+            self.turns.append(event.turn)
             self.facts.append(self.short(event.facts) or "(nothing)")
         self._act(line or _moment(event))
 
@@ -332,7 +337,8 @@ class Teller:
         verb, _, rest = line.partition(" ")
         try:
             if verb == "undo":
-                await self.session.undo(rest or None, self.connections["1"])
+                turn = self.told.turns[int(rest) - 1] if rest.isdigit() else rest
+                await self.session.undo(turn or None, self.connections["1"])
             elif verb == "mode":
                 await self.session.set_mode(rest)  # type: ignore[arg-type]
             elif verb == "restart":
