@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "do one task in this folder and print what comes of it",
     "demo": "watch it fix a small project, in a real server, without a model",
     "doctor": "say what is there, what is missing, and the command that mends it",
+    "config": "show every setting in force here, and where it was written",
     "trust": "say yes (or no longer) to running what a folder brings",
     "sessions": "list past sessions",
     "schema": "print the protocol as JSON Schema",

@@ -74,7 +74,7 @@ class Printer:
 
         match event:
             case events.TextDelta(text=text):
-                sys.stdout.write(_printable(text))
+                sys.stdout.write(printable(text))
                 sys.stdout.flush()
                 self._at_line_start = text.endswith("\n")
             case events.MessageFinished() if not self._at_line_start:
@@ -90,7 +90,7 @@ class Printer:
                 pass
 
     def _aside(self, text: str) -> None:
-        print(_printable(f"· {text}"), file=sys.stderr, flush=True)
+        print(printable(f"· {text}"), file=sys.stderr, flush=True)
 
     def close(self, session: str, end: events.TurnFinished) -> None:
         """Print the last line."""
@@ -120,7 +120,7 @@ class Printer:
             )
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """No control character but tab and newline reaches a terminal."""
     return "".join(
         char if char in "\t\n" or char.isprintable() or ord(char) > 0x9F else "\N{REPLACEMENT CHARACTER}"
