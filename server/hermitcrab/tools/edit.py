@@ -125,12 +125,14 @@ def _not_found(args: EditInput, shown: str, text: str) -> str:
     if wanted and all(_NUMBERS.match(line) for line in wanted if line.strip()):
         parts.append("It seems to contain the line numbers that Read shows; leave them out.")
         wanted = [_NUMBERS.sub("", line, count=1) for line in wanted]
-    if args.new_string and (there := find_all(text, args.new_string, overlapping=False)):
+    there = find_all(text, args.new_string, overlapping=False) if args.new_string else []
+    if there:
         number = line_number(text, there[0].start)
         parts.append(f"`new_string` already stands at line {number}: perhaps the change has been made.")
     near = nearest(lines, wanted)
     if near is None:
-        return " ".join([*parts, "Nothing like it is there: Read the file again."])
+        nothing = "" if there else "Nothing like it is there: "
+        return " ".join([*parts, f"{nothing}Read the file again."])
     differs = _difference(lines[near.first - 1 : near.last], wanted, same_words=near.same_words)
     parts.append(f"{differs} at lines {near.first}-{near.last}; this is what stands there (tabs are tabs):")
     last = min(near.last, near.first - 1 + _MOST_SHOWN)
