@@ -259,3 +259,23 @@ async def test_the_empty_prompt(desk: Desk) -> None:
     with pytest.raises(HermitcrabError, match="empty"):
         desk.session.prompt(" \n", desk.connection)
     assert await desk.session.wait() is None
+
+
+async def test_a_stop_while_the_end_is_being_logged_leaves_one_end(desk: Desk) -> None:
+    await desk.open("say Done.")
+    log, writing = desk.session._journal._log, asyncio.Event()
+    append = log.append
+
+    async def slowly(kind: str, payload: dict[str, Any], *, sync: bool = False) -> int:
+        if kind == "turn_end":
+            writing.set()
+            await asyncio.sleep(0.02)
+        return await append(kind, payload, sync=sync)
+
+    log.append = slowly  # type: ignore[method-assign]
+    desk.engine.prompt(desk.session, "hello", desk.connection)
+    await writing.wait()
+    await desk.session.cancel()
+    assert (await desk.over()).reason == "end_turn"
+    assert len([event for event in desk.heard if isinstance(event, events.TurnFinished)]) == 1
+    assert desk.log.read_text().count('"kind":"turn_end"') == 1
