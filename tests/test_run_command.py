@@ -175,7 +175,8 @@ async def test_a_key_that_is_refused_says_which(shell: Shell) -> None:
     ("args", "helpful"),
     [
         (["--model", "gpt9", "hello"], "anthropic/MODEL"),
-        (["--model", "openai/gpt", "hello"], "not in this version"),
+        (["--model", "gemini/flash", "hello"], "not in this version"),
+        (["--model", "openai/gpt", "hello"], "OPENAI_API_KEY"),
         (["--model", "scripted:/no/such/file", "hello"], "/no/such/file"),
         (["--nonsense", "hello"], "--nonsense"),
         ([], "prompt"),

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -30,48 +30,12 @@ from hermitcrab.core.messages import (
     UsagePart,
     UserMessage,
 )
-from hermitcrab.net.http import Head
 from hermitcrab.providers.anthropic import AnthropicOptions, AnthropicProvider
 from hermitcrab.providers.retry import RetryPolicy
 from mocks.anthropic_server import MockAnthropic
+from mocks.exchange import FakeDialler, FakeExchange
 
 PROMPT = Prompt("anthropic/claude-mock", "", (), (UserMessage((TextBlock("hi"),)),))
-
-
-class FakeExchange:
-    """An answer that is already here, in the given chunks, with an error behind them when there is one."""
-
-    def __init__(self, chunks: Iterable[bytes], error: ProviderError | None = None) -> None:
-        self.chunks = list(chunks)
-        self.error = error
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def ready(self, wait: float) -> bool:
-        return True
-
-    def head(self) -> Head:
-        return Head(200, {"content-type": "text/event-stream"})
-
-    def read(self) -> bytes:
-        if self.chunks:
-            return self.chunks.pop(0)
-        if self.error:
-            raise self.error
-        return b""
-
-    def expect_end(self) -> None: ...
-
-
-class FakeDialler:
-    def __init__(self, *exchanges: FakeExchange) -> None:
-        self.exchanges = list(exchanges)
-
-    def post(self, *_: object) -> Self:
-        return self.exchanges.pop(0)
 
 
 def provider_of(*exchanges: FakeExchange, tries: int = 1) -> AnthropicProvider:

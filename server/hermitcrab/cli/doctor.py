@@ -127,10 +127,13 @@ def _model(name: str | None, file: str) -> Finding:
     from hermitcrab.core.errors import SettingsError
     from hermitcrab.providers.pick import ProviderOptions, pick
 
-    has_key = bool(os.environ.get("ANTHROPIC_API_KEY"))
     if name is None or name == "offline":
-        key = "a key is set" if has_key else "set ANTHROPIC_API_KEY"
-        mend = f'{key}; put model = "anthropic/NAME" in {file}, or say --model anthropic/NAME'
+        keys = {"ANTHROPIC_API_KEY": "anthropic", "OPENAI_API_KEY": "openai"}
+        vendor = next((vendor for key, vendor in keys.items() if os.environ.get(key)), None)
+        key = "a key is set" if vendor else "set ANTHROPIC_API_KEY or OPENAI_API_KEY, or start Ollama"
+        choice = f"{vendor or 'anthropic'}/NAME"
+        mend = f'{key}; put model = "{choice}" in {file}, or say --model {choice}'
+        mend += "" if vendor else " (openai/NAME, ollama/NAME)"
         return Finding("model", "note", "offline: rules, no language model", mend)
     try:
         pick(name, ProviderOptions(environment=dict(os.environ)))

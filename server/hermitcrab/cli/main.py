@@ -23,7 +23,8 @@ COMMANDS = {
 
 EPILOG = """\
 Models: with no key and no setting the model is `offline`: rules, no language model. For a real one set
-ANTHROPIC_API_KEY and say --model anthropic/NAME, or put model = "anthropic/NAME" in settings.toml.
+ANTHROPIC_API_KEY and say --model anthropic/NAME, or put model = "anthropic/NAME" in settings.toml. So too openai/NAME
+(OPENAI_API_KEY; OPENAI_BASE_URL for any server that speaks its wire) and ollama/NAME (a local Ollama, or OLLAMA_HOST).
 Editors start `hermitcrab lsp` themselves; see the README for yours.
 """
 

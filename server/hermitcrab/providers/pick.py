@@ -12,9 +12,11 @@ from hermitcrab.core.errors import SettingsError
 if TYPE_CHECKING:
     from hermitcrab.core.ports import Provider
     from hermitcrab.net.http import Dialler
+    from hermitcrab.providers.openai_chat import OpenAIChatOptions
 
-_CHOICES = "`anthropic/MODEL`, `scripted:FILE` or `offline`"
-_LATER = {"openai": "OpenAI", "gemini": "Gemini", "ollama": "Ollama"}
+_CHOICES = "`anthropic/MODEL`, `openai/MODEL`, `ollama/MODEL`, `scripted:FILE` or `offline`"
+_LATER = {"gemini": "Gemini"}
+_BARE = {"claude-": "anthropic", "gpt-": "openai"}  # how people name a model without its vendor
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,22 @@ def pick(model: str, options: ProviderOptions) -> Provider:
     vendor, slash, name = model.partition("/")
     if vendor == "anthropic" and name:
         return _anthropic(options)
+    if vendor in {"openai", "ollama"} and name:
+        return _openai_chat(vendor, options)
     if slash and vendor in _LATER:
         raise SettingsError(f"`{model}`: {_LATER[vendor]} is not in this version; use {_CHOICES}")
-    if model.startswith("claude-"):
-        raise SettingsError(f"`{model}` is not the name of a model here; did you mean `anthropic/{model}`?")
+    for start, its_vendor in _BARE.items():
+        if model.startswith(start):
+            raise SettingsError(f"`{model}` is not the name of a model here; did you mean `{its_vendor}/{model}`?")
     raise SettingsError(f"`{model}` is not the name of a model; use {_CHOICES}")
 
 
 def endpoint_of(model: str, options: ProviderOptions) -> str | None:
     """Return the address `model` would send to; None when nothing leaves this process."""
-    if not model.startswith("anthropic/"):
+    vendor = model.partition("/")[0]
+    if vendor in {"openai", "ollama"}:
+        return _openai_chat_options(vendor, options).base_url
+    if vendor != "anthropic":
         return None
     from hermitcrab.providers.anthropic import AnthropicOptions
 
@@ -57,6 +65,20 @@ def _anthropic(options: ProviderOptions) -> Provider:
     from hermitcrab.providers.anthropic import AnthropicOptions, AnthropicProvider
 
     return AnthropicProvider(AnthropicOptions.from_environment(options.environment), options.dialler)
+
+
+def _openai_chat(vendor: str, options: ProviderOptions) -> Provider:
+    from hermitcrab.providers.openai_chat import OpenAIChatProvider
+
+    return OpenAIChatProvider(_openai_chat_options(vendor, options), options.dialler)
+
+
+def _openai_chat_options(vendor: str, options: ProviderOptions) -> OpenAIChatOptions:
+    from hermitcrab.providers.openai_chat import OpenAIChatOptions
+
+    if vendor == "ollama":
+        return OpenAIChatOptions.of_ollama(options.environment)
+    return OpenAIChatOptions.from_environment(options.environment)
 
 
 def _scripted(name: str, options: ProviderOptions) -> Provider:

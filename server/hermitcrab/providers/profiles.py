@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -58,6 +59,10 @@ def _large(name: str, price: Price | None) -> Profile:
     return Profile(name, 1_000_000, 128_000, "adaptive", price)
 
 
+def _openai(name: str, context: int, most: int, dollars_in: float, dollars_out: float, read: float) -> Profile:
+    return Profile(name, context, most, "none", Price(dollars_in, dollars_out, read, dollars_in))
+
+
 _PROFILES = (
     _large("claude-fable-5-2", None),
     _large("claude-fable-5-1", _price(10, 50, 0.25)),
@@ -80,6 +85,21 @@ _PROFILES = (
     Profile("claude-3-5-haiku", 200_000, 8_192, "none", _price(0.8, 4)),
     Profile("claude-3-haiku", 200_000, 4_096, "none", _price(0.25, 1.25)),
 )
+_OPENAI_PROFILES = (
+    _openai("gpt-5", 400_000, 128_000, 1.25, 10, 0.125),
+    _openai("gpt-5-mini", 400_000, 128_000, 0.25, 2, 0.025),
+    _openai("gpt-5-nano", 400_000, 128_000, 0.05, 0.4, 0.005),
+    _openai("gpt-4.1", 1_047_576, 32_768, 2, 8, 0.5),
+    _openai("gpt-4.1-mini", 1_047_576, 32_768, 0.4, 1.6, 0.1),
+    _openai("gpt-4.1-nano", 1_047_576, 32_768, 0.1, 0.4, 0.025),
+    _openai("gpt-4o", 128_000, 16_384, 2.5, 10, 1.25),
+    _openai("gpt-4o-mini", 128_000, 16_384, 0.15, 0.6, 0.075),
+    _openai("o4-mini", 200_000, 100_000, 1.1, 4.4, 0.275),
+    _openai("o3", 200_000, 100_000, 2, 8, 0.5),
+    _openai("o3-mini", 200_000, 100_000, 1.1, 4.4, 0.55),
+    _openai("o1", 200_000, 100_000, 15, 60, 7.5),
+)
+_DATED = re.compile(r"-\d{4}-\d{2}-\d{2}")
 _FREE = frozenset({"scripted", "offline"})
 
 
@@ -91,6 +111,8 @@ def profile_of(model: str) -> Profile:
     """
     if model.partition(":")[0] in _FREE:
         return Profile(model, price=Price(0, 0, 0, 0))
+    if model.startswith(("openai/", "ollama/")):
+        return _chat_profile(model)
     bare = model.rpartition("/")[2]
     related = [profile for profile in _PROFILES if bare == profile.name or bare.startswith(f"{profile.name}-")]
     if not related:
@@ -100,3 +122,12 @@ def profile_of(model: str) -> Profile:
     if not rest or rest in {"latest", "0"} or (rest.isdigit() and len(rest) == 8):
         return replace(nearest, name=bare)
     return Profile(bare, min(nearest.context, 200_000), min(nearest.max_output, 32_000), "none", is_known=False)
+
+
+def _chat_profile(model: str) -> Profile:
+    """Return what is known of a model behind Chat Completions: exact names alone, for anybody may serve that wire."""
+    vendor, _, name = model.partition("/")
+    for profile in _OPENAI_PROFILES if vendor == "openai" else ():
+        if name == profile.name or _DATED.fullmatch(name.removeprefix(profile.name)):
+            return replace(profile, name=name)
+    return Profile(name, is_known=False)

@@ -31,6 +31,8 @@ def block_of(raw: JsonObject) -> TextBlock | ThinkingBlock | CallBlock:
         return TextBlock(_string(raw, "text"))
     if kind == "tool_use":
         return CallBlock(_call(_string(raw, "id"), _string(raw, "name"), raw.get("input")))
+    if kind == "function":
+        return CallBlock(_function(raw))
     return ThinkingBlock(_string(raw, "thinking") if kind == "thinking" else "")
 
 
@@ -48,6 +50,17 @@ def raw_call(call: ToolCall | BrokenCall) -> JsonObject:
     """Return `call` as a verbatim block."""
     arguments = call.arguments if isinstance(call, ToolCall) else {INVALID_JSON: call.raw}
     return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
+
+
+def raw_function(call: ToolCall | BrokenCall, text: str) -> JsonObject:
+    """Return `call` as a verbatim tool call of Chat Completions; `text` is the JSON the model wrote.
+
+    What cannot be read is wrapped: many servers of that wire parse what they are sent back, and refuse it for ever.
+    """
+    arguments = text if text.strip() else "{}"
+    if isinstance(call, BrokenCall):
+        arguments = json.dumps({INVALID_JSON: call.raw})
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
 def arguments_of(text: str) -> JsonObject:
@@ -84,6 +97,13 @@ def _call(call_id: str, name: str, value: object) -> ToolCall | BrokenCall:
         call = call_of(call_id, name, text)
         return call if isinstance(call, BrokenCall) else BrokenCall(call_id, name, text, "the call was refused")
     return ToolCall(call_id, name, value)
+
+
+def _function(raw: JsonObject) -> ToolCall | BrokenCall:
+    value = raw.get("function")
+    function = value if is_object(value) else {}
+    call = call_of(_string(raw, "id"), _string(function, "name"), _string(function, "arguments"))
+    return _call(call.id, call.name, call.arguments) if isinstance(call, ToolCall) else call
 
 
 def _string(raw: JsonObject, key: str) -> str:
