@@ -98,6 +98,12 @@ def test_the_exit_code_says_how_it_ended(command: list[str], ending: list[Any], 
     assert (done.returncode, done.stderr) == (code, b"closed\n")
 
 
+def test_nobody_at_the_other_end_is_an_end(command: list[str]) -> None:
+    """`hermitcrab lsp < /dev/null | cat`: nothing can be waited for there, so it is read in a thread."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (1, b"closed\n")
+
+
 def test_files_instead_of_pipes(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(
         frames(INITIALIZE, {"id": 2, "method": "hermitcrab/big", "params": {"size": 500_000}}, *GOODBYE)

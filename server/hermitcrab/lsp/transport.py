@@ -167,11 +167,14 @@ def _claim(descriptor: int, mode: int) -> int:
 
 def _can_be_polled(source: int, target: int) -> bool:
     """Tell whether the event loop can wait for both: two pipes, sockets or terminals; not files, nothing on Windows."""
-    modes = [os.fstat(descriptor).st_mode for descriptor in (source, target)]
-    kinds = (stat.S_ISFIFO, stat.S_ISSOCK, stat.S_ISCHR)
     if sys.platform == "win32" or os.path.sameopenfile(source, target):
         return False
-    return all(any(is_kind(mode) for is_kind in kinds) for mode in modes)
+    return all(_is_stream(descriptor) for descriptor in (source, target))
+
+
+def _is_stream(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)  # /dev/null is a device, and no stream
 
 
 async def _serve_pipes(connection: Connection, source: int, target: int) -> None:
