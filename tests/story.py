@@ -4,7 +4,7 @@ A first line that says what the story is about.
 
 -- @settings --            mode, rules, answers (once session trust no gone wait, in order), trusted, editor (its manner in
                            stale edits, `saves`, `refuses`, `deaf`; none), second (the editor of a second window), steps,
-                           edits, model (`offline`: the rules play), clock (`still`: nothing really waits), folder-rules
+                           edits, endpoint (an address the model claims to be behind, and the setting it comes from), model (`offline`: the rules play), clock (`still`: nothing really waits), folder-rules
 -- a.py --                 a file on disk; `story_files` says what may follow its name
 -- @buffer a.py --         the same file, open in the editor with this (unsaved) text; `@buffer 2 a.py`: in the second one
 -- @user-settings --       the user's own settings.toml
@@ -44,6 +44,7 @@ from hermitcrab.core.ports import PermissionQuestion
 from hermitcrab.engine.connection import Connection
 from hermitcrab.engine.engine import Engine
 from hermitcrab.engine.session import Session
+from hermitcrab.net.endpoint import Destination
 from hermitcrab.providers.profiles import profile_of
 from hermitcrab.providers.scripted import ScriptedProvider
 from hermitcrab.store.paths import Paths
@@ -238,6 +239,8 @@ class Teller:
         self.session: Session
         self._later: set[asyncio.Task[Any]] = set()
         self._provider = None if story.settings.get("model") == "offline" else ScriptedProvider(story.first("@model"))
+        if endpoint := story.settings.get("endpoint", "").split():
+            self._provider.destination = Destination(*endpoint)  # type: ignore[union-attr]
 
     def _start(self) -> None:
         """Build the engine and attach the windows."""
@@ -448,6 +451,7 @@ class Teller:
 
 def _why(asked: PermissionQuestion) -> str:
     answers = ["trust"] if asked.offers_trust else ["once", *(["session"] if asked.offers_session else [])]
+    answers = ["session"] if asked.is_consent else answers
     protected = " (protected)" if asked.is_protected else ""
     return f"{asked.title}: {asked.reason}{protected}; answers: {', '.join(answers)}"
 

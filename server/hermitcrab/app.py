@@ -14,7 +14,9 @@ from hermitcrab.engine.connection import Connection
 from hermitcrab.engine.engine import Engine
 from hermitcrab.engine.services import Services
 from hermitcrab.engine.session import SessionModel
+from hermitcrab.net.endpoint import Destination
 from hermitcrab.net.http import Dialler
+from hermitcrab.permissions.consent import ConsentStore
 from hermitcrab.permissions.trust import TrustStore
 from hermitcrab.providers.pick import ProviderOptions, pick
 from hermitcrab.providers.profiles import Profile, profile_of
@@ -53,9 +55,10 @@ def build_engine(
     def model(name: str | None, environment: Mapping[str, str]) -> SessionModel:
         chosen = name or _default_model(environment)
         if provider is not None:
-            return SessionModel(chosen, provider, profile or profile_of(chosen))
+            return SessionModel(chosen, provider, profile or profile_of(chosen), _destination(provider))
         options = ProviderOptions(environment=environment, dialler=dialler)
-        return SessionModel(chosen, pick(chosen, options), profile_of(chosen))
+        picked = pick(chosen, options)
+        return SessionModel(chosen, picked, profile_of(chosen), _destination(picked))
 
     async def close() -> None:
         await dialler.close()
@@ -67,6 +70,7 @@ def build_engine(
         sessions=sessions,
         blobs=BlobStore(paths.blobs),
         trust=TrustStore.in_paths(paths),
+        consents=ConsentStore.in_paths(paths),
         collector=Collector(environment=dict(os.environ)),
         tools={tool.name: tool for tool in core_tools()},
         settings=settings,
@@ -74,6 +78,12 @@ def build_engine(
         close=close,
     )
     return Engine(services)
+
+
+def _destination(provider: Provider) -> Destination | None:
+    """Return where a provider sends to; those that send nothing have none."""
+    found: object = getattr(provider, "destination", None)
+    return found if isinstance(found, Destination) else None
 
 
 def _default_model(_environment: Mapping[str, str]) -> str:

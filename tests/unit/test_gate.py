@@ -33,9 +33,19 @@ def test_only_the_gate_decides() -> None:
     assert {file for file, called in calls() if called.rsplit(".", 1)[-1] == "decide"} == {"agent/call.py"}
 
 
-def test_only_the_gate_asks_the_user() -> None:
+def test_only_the_gate_asks_the_user_about_a_call() -> None:
+    """One more place asks: whether a turn may send at all. It is about no tool call, and cannot reach one."""
     asking = {file for file, called in calls() if called.endswith("asker.ask")}
-    assert asking == {"agent/call.py"}
+    assert asking == {"agent/call.py", "agent/consent.py"}
+    seeking = {file for file, called in calls() if called.rsplit(".", 1)[-1] == "seek_consent"}
+    assert seeking == {"agent/turn.py"}
+    known = {module for file, module in imports() if file == "agent/consent.py"}
+    assert not {module for module in known if module.startswith("hermitcrab.tools")}
+    assert {module for module in known if module.startswith("hermitcrab.permissions")} == {
+        "hermitcrab.permissions.consent"
+    }
+    granting = {file for file, called in calls() if called.endswith(("rights.grant", "rights.trust"))}
+    assert granting == {"agent/call.py"}
 
 
 def test_only_the_turn_starts_calls() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from hermitcrab.agent.consent import Consent
 from hermitcrab.agent.history import History
 from hermitcrab.agent.journal import Journal
 from hermitcrab.core.events import Event
@@ -75,6 +76,7 @@ class TurnContext:
     environment: Mapping[str, str]
     texts: BlobStore
     spill_directory: Path
+    consent: Consent | None = None  # None: nothing leaves this machine, or nobody needs to be asked
     leftovers: list[Event] = field(default_factory=list[Event])  # logged while a stop was under way, not yet shown
 
     async def log(self, event: EventT, *, sync: bool = False) -> EventT:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from hermitcrab.agent.call import CallGroup
+from hermitcrab.agent.consent import seek_consent
 from hermitcrab.agent.context import TurnContext
 from hermitcrab.agent.reply import Reply
 from hermitcrab.core import events
@@ -15,6 +16,10 @@ from hermitcrab.core.errors import ProviderError
 
 async def run_turn(ctx: TurnContext) -> AsyncIterator[events.Event]:
     """Ask the model, do what it asked, repeat; all but deltas is logged before it is shown."""
+    async for event in seek_consent(ctx):
+        yield event
+        if isinstance(event, events.TurnFinished):
+            return
     spent = 0.0
     for _ in range(ctx.max_steps):
         reply = Reply(ctx.turn, ctx.provider.wire, ctx.model, ctx.history.call_ids)

@@ -7,7 +7,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from hermitcrab.core.events import PermissionOutcome
     from hermitcrab.core.ports import PermissionQuestion
     from hermitcrab.engine.engine import Engine
-    from hermitcrab.engine.session import Session
+    from hermitcrab.engine.session import Session, SessionModel
 
 EXIT_CODES = {"end_turn": 0, "error": 1, "refusal": 1, "max_turn_requests": 4, "max_tokens": 4, "cancelled": 130}
 
@@ -44,13 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class HeadlessAsker:
-    """Answers for a user who is not there: --yes says yes to what may be allowed, and nothing else."""
+    """Answers for a user who is not there: --yes says yes to what may be allowed, and nothing else.
 
-    def __init__(self, *, yes: bool) -> None:
-        self._yes = yes
+    Who names a model on the command line agrees, for this run, to sending to it: the endpoint is printed before.
+    """
+
+    def __init__(self, *, yes: bool, names_model: bool = False) -> None:
+        self._yes, self._names_model = yes, names_model
 
     async def ask(self, question: PermissionQuestion) -> PermissionOutcome:
         """Answer at once."""
+        if question.is_consent:
+            return "allow_once" if self._yes or self._names_model else "reject"
         if self._yes and not question.offers_trust and not question.is_protected:
             return "allow_once"
         return "reject"
@@ -71,7 +75,7 @@ async def _run(args: argparse.Namespace) -> int:
     root = Path.cwd().resolve()
     connection = Connection(
         id="cli",
-        asker=HeadlessAsker(yes=args.yes),
+        asker=HeadlessAsker(yes=args.yes, names_model=args.model is not None),
         listener=printer.show,
         environment=dict(os.environ),
         roots=(root,),
@@ -82,14 +86,14 @@ async def _run(args: argparse.Namespace) -> int:
         if args.trust:
             await asyncio.to_thread(engine.services.trust.trust, root)
         session = await _session(args, engine, connection, root)
-        _say_where(session.model.name, connection.environment)
+        _say_where(session.model)
         prompt = await asyncio.to_thread(sys.stdin.read) if args.prompt == "-" else args.prompt
         engine.prompt(session, prompt, connection)
         end = await _wait(session, printer)
         printer.close(session.id, end)
         if not printer.has_reader:
             return 1
-        return 3 if printer.denied and end.reason == "end_turn" else EXIT_CODES[end.reason]
+        return 3 if printer.unsent or (printer.denied and end.reason == "end_turn") else EXIT_CODES[end.reason]
     finally:
         await engine.close()
 
@@ -99,15 +103,13 @@ def _command_line(args: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _say_where(model: str, environment: Mapping[str, str]) -> None:
+def _say_where(model: SessionModel) -> None:
     """Name the endpoint before anything is sent beyond this machine, and what is sent."""
+    from hermitcrab.agent.consent import WHAT_IS_SENT
     from hermitcrab.net.endpoint import is_loopback
-    from hermitcrab.providers.pick import ProviderOptions, endpoint_of
 
-    endpoint = endpoint_of(model, ProviderOptions(environment=environment))
-    if endpoint is not None and not is_loopback(endpoint):
-        what = "your prompt, what the tools read for it, this folder's path"
-        print(f"hermitcrab: {model} at {endpoint} will be sent {what}", file=sys.stderr)
+    if model.destination is not None and not is_loopback(model.destination.url):
+        print(f"hermitcrab: {model.name} at {model.destination.origin} will be sent: {WHAT_IS_SENT}", file=sys.stderr)
 
 
 async def _session(args: argparse.Namespace, engine: Engine, connection: Any, root: Path) -> Session:

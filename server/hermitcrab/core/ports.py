@@ -136,6 +136,7 @@ class PermissionQuestion:
     offers_trust: bool = False  # the folder is not trusted: only *trust this folder and run*, or no
     reason: str = ""  # why it is asked: the rule, mode or protected name
     is_protected: bool = False  # a protected name: only a person may say yes, and each time anew
+    is_consent: bool = False  # about sending to an endpoint, not about a tool call: *session* means from now on
 
 
 class Asker(Protocol):

@@ -11,6 +11,7 @@ from hermitcrab.config.settings import Settings
 from hermitcrab.diagnostics.collect import Collector
 from hermitcrab.engine.connection import Connection
 from hermitcrab.engine.session import SessionModel
+from hermitcrab.permissions.consent import ConsentStore
 from hermitcrab.permissions.trust import TrustStore
 from hermitcrab.store.blobs import BlobStore
 from hermitcrab.store.paths import Paths
@@ -29,6 +30,7 @@ class Services:
     sessions: SessionStore
     blobs: BlobStore
     trust: TrustStore
+    consents: ConsentStore
     collector: Collector
     tools: Mapping[str, Tool[Any]]
     settings: Callable[[Path, Connection, bool], Settings]

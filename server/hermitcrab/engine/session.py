@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hermitcrab.agent.call import MAY_HAVE_RUN
+from hermitcrab.agent.consent import Consent
 from hermitcrab.agent.context import TurnContext
 from hermitcrab.agent.facts import facts_for
 from hermitcrab.agent.history import History
@@ -19,6 +20,7 @@ from hermitcrab.core.errors import HermitcrabError
 from hermitcrab.core.ids import new_id
 from hermitcrab.engine.recovery import endings, last_mode
 from hermitcrab.engine.undo import TurnRecord, undo_turn
+from hermitcrab.net.endpoint import is_loopback
 from hermitcrab.tools.base import SessionMemory
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from hermitcrab.engine.connection import Connection, Listener
     from hermitcrab.engine.rights import SessionRights
     from hermitcrab.engine.services import Services
+    from hermitcrab.net.endpoint import Destination
+    from hermitcrab.permissions.consent import ConsentStore
     from hermitcrab.permissions.decide import Mode
     from hermitcrab.providers.profiles import Profile
 
@@ -51,6 +55,7 @@ class SessionModel:
     name: str
     provider: Provider
     profile: Profile
+    destination: Destination | None = None  # None: nothing leaves this process
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +312,14 @@ class Session:
             environment=connection.environment,
             texts=services.blobs,
             spill_directory=services.spill_directory(self.id),
+            consent=_consent(self.model.destination, services.consents),
         )
+
+
+def _consent(destination: Destination | None, store: ConsentStore) -> Consent | None:
+    if destination is None or is_loopback(destination.url):
+        return None
+    return Consent(destination.origin, destination.url_setting, store)
 
 
 def _failure(turn: str, problem: Exception) -> events.TurnFinished:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from pygls.exceptions import JsonRpcException
+
 from hermitcrab.core.ports import PermissionQuestion
 from hermitcrab.lsp.questions import ClientGoneError
 
@@ -25,14 +27,14 @@ class LspAsker:
         self._turnstile = asyncio.Lock()
 
     async def ask(self, question: PermissionQuestion) -> PermissionOutcome:
-        """Return the person's answer; no answer in time, no client, or a closed question is a no."""
+        """Return the person's answer; no answer in time, no client, an error or a closed question is a no."""
         options = _options(question)
         async with self._turnstile:
             try:
                 if self._has_plugin:
                     return await self._ask_plugin(question, options)
                 return await self._ask_message(question, options)
-            except (ClientGoneError, TimeoutError):
+            except (ClientGoneError, TimeoutError, JsonRpcException):
                 return "reject"
 
     async def _ask_plugin(
@@ -81,6 +83,8 @@ _KINDS: Final = {
 
 
 def _options(question: PermissionQuestion) -> list[tuple[PermissionOutcome, str]]:
+    if question.is_consent:
+        return [("allow_session", "Send"), ("reject", "Do not send")]
     if question.offers_trust:
         return [("trust", "Trust this folder and run"), ("reject", "No")]
     found: list[tuple[PermissionOutcome, str]] = [("allow_once", "Allow once")]

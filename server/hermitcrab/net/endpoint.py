@@ -26,6 +26,15 @@ class Destination:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 
+    @property
+    def origin(self) -> str:
+        """Return who is spoken to, one spelling for each: the host in lower case, the port only where it is unusual."""
+        parts = urlsplit(self.url)
+        host = (parts.hostname or "").rstrip(".")
+        host = f"[{host}]" if ":" in host else host
+        port = parts.port if parts.port not in {None, _PORTS.get(parts.scheme)} else None
+        return f"{parts.scheme}://{host}{f':{port}' if port is not None else ''}"
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

@@ -17,10 +17,9 @@ from typing import Any, Self, cast
 
 from hermitcrab.core.errors import HermitcrabError, SettingsError
 from hermitcrab.store.files import read_own, stamp, write_whole
-from hermitcrab.store.locks import FileLock, LockedError
+from hermitcrab.store.locks import wait_for_lock
 from hermitcrab.store.paths import Paths
 
-_PATIENCE = 5.0
 _VERSION = 1
 
 
@@ -73,7 +72,7 @@ class TrustStore:
     @contextlib.contextmanager
     def _changing(self) -> Generator[dict[str, Any]]:
         """Hold the list against other processes while it is changed."""
-        lock = _patiently(self._file.with_suffix(".lock"))
+        lock = wait_for_lock(self._file.with_suffix(".lock"))
         try:
             folders = dict(self._read())
             yield folders
@@ -107,15 +106,3 @@ def _parse(data: bytes, file: Path) -> Mapping[str, Any]:
     if not isinstance(folders, dict):
         raise SettingsError(f"`{file}` holds no list of folders; nothing is trusted until it is mended or deleted")
     return cast("dict[str, Any]", folders)
-
-
-def _patiently(path: Path) -> FileLock:
-    """Take the lock, waiting for another process that is about to finish its change."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return FileLock(path)
-        except LockedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)

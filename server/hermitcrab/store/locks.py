@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,18 @@ class FileLock:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+
+
+def wait_for_lock(path: Path, seconds: float = 5.0) -> FileLock:
+    """Take the lock, waiting for another process that is about to finish its change. Blocks: call it in a thread."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return FileLock(path)
+        except LockedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _flock(handle: int, path: Path) -> bool:

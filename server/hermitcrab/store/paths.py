@@ -53,6 +53,11 @@ class Paths:
         return self.config / "trust.json"
 
     @property
+    def consent(self) -> Path:
+        """Return the file that lists the endpoints a person agreed to send to."""
+        return self.config / "consent.json"
+
+    @property
     def sessions(self) -> Path:
         """Return the folder of all session logs."""
         return self.data / "sessions"

@@ -73,6 +73,10 @@ def _models(event: events.Event, *, replay: bool) -> list[WireModel]:
             return [_edit(event)]
         case events.PermissionAsked():
             return [updates.StateUpdate(state="requires_action", message=event.title)]
+        case events.PermissionSettled(tool="") if not replay:  # a consent: no tool call will tell its end
+            status = "failed" if event.outcome in {"reject", "cancelled"} else "completed"
+            settled = updates.ToolCallUpdate(tool_call_id=event.call, status=status)
+            return [settled, updates.StateUpdate(state="running", turn_id=event.turn)]
         case events.PermissionSettled():
             return [] if replay else [updates.StateUpdate(state="running", turn_id=event.turn)]
         case events.TodosChanged():
