@@ -211,7 +211,7 @@ class OpenAIChatProvider:
             return ProviderError(f"{failure}; the account behind `{self.destination.key_setting}` has no credit left")
         if "does not support tools" in lower:
             return ProviderError(f"{failure}; choose a model that can call tools")
-        if self._options.vendor == "ollama" and "not found" in lower:
+        if self._options.vendor == "ollama" and "not found" in lower and not isinstance(failure, ProviderBusyError):
             bare = prompt.model.removeprefix("ollama/")
             return ProviderError(f"{failure}; `ollama pull {bare}` gets it")
         return failure
