@@ -6,9 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 ROOMS := server/hermitcrab
-TESTED := server tests
+TESTED := server tests benches
 
-.PHONY: demo test check mutants test-editors stories format lint imports types unit docs clean help
+.PHONY: demo test check bench mutants test-editors stories format lint imports types unit docs clean help
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -52,6 +52,10 @@ mutants: $(VENV)/.dev ## break each law on purpose and see its tests notice (NAM
 test-editors: $(VENV)/.dev ## bring the real editors (Debian, apt) and run their tests
 	@sh tests/editors/setup/setup-neovim.sh
 	@$(BIN)/pytest -m editor -rs tests/editors
+
+bench: $(VENV)/.dev ## measure against anchors, about two minutes; MARKDOWN=1 writes docs/benchmarks.md
+	@$(BIN)/python -c 'import pylsp' 2>/dev/null || $(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q) --group bench || true
+	@$(BIN)/python -m benches $(if $(MARKDOWN),--markdown)
 
 stories: $(VENV)/.dev ## run the stories; UPDATE=1 rewrites their outcomes
 	@UPDATE=$(UPDATE) $(BIN)/pytest -q tests/stories
