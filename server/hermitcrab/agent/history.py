@@ -22,12 +22,12 @@ class History:
     def __init__(self) -> None:
         self._messages: list[Message] = []
         self._results: dict[str, ResultBlock] = {}
+        self._call_ids: set[str] = set()
 
     @property
     def call_ids(self) -> frozenset[str]:
         """Return the ids of all calls made so far."""
-        said = (message for message in self._messages if isinstance(message, AssistantMessage))
-        return frozenset(call.id for message in said for call in message.calls)
+        return frozenset(self._call_ids)
 
     def take(self, event: events.Event) -> None:
         """Add what `event` means to a model, if anything."""
@@ -35,10 +35,13 @@ class History:
             case events.PromptReceived():
                 words = f"{event.facts}\n\n{event.text}" if event.facts else event.text
                 self._say((*self._open_results(), TextBlock(words)))
+            case events.ModelReminded():
+                self._say((*self._open_results(), TextBlock(event.text)))
             case events.MessageFinished():
                 self._settle()
                 if event.content.blocks:
                     self._messages.append(event.content)
+                    self._call_ids.update(call.id for call in event.content.calls)
             case events.ToolCallFinished():
                 failed = event.status != "completed"
                 self._results[event.call] = ResultBlock(event.call, event.text, is_error=failed)
