@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from benches.own_loop import make_work
-from benches.processes import BARE_PYGLS, HERMITCRAB, PYLSP, mock, model_variables, server
+from benches.processes import BARE_PYGLS, HERMITCRAB, PYLSP, Server, mock, model_variables, server
 from benches.values import Number, Row
 
 _PAUSE = 2.0
@@ -16,7 +16,7 @@ _PAUSE = 2.0
 def measure(folder: Path) -> list[Row]:
     """Look at a server that was started, that did one turn, that did two hundred."""
     root = make_work(folder / "work")
-    anchors = {"bare pygls": _idle(BARE_PYGLS, root, folder)}
+    anchors: dict[str, Number | None] = {"bare pygls": _idle(BARE_PYGLS, root, folder)}
     anchors["pylsp"] = _idle(PYLSP, root, folder) if importlib.util.find_spec("pylsp") else None
     with (
         mock(folder) as url,
@@ -47,6 +47,6 @@ def _idle(command: tuple[str, ...], root: Path, folder: Path) -> Number:
         return _pss(started)
 
 
-def _pss(started: object) -> Number:
+def _pss(started: Server) -> Number:
     time.sleep(_PAUSE)
-    return Number.of(getattr(started, "pss") for _ in range(3))  # noqa: B009
+    return Number.of(started.pss for _ in range(3))

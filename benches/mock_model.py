@@ -89,7 +89,7 @@ class Model:
 
     def _call(self, name: str, arguments: dict[str, Any], size: int = 0) -> list[dict[str, Any]]:
         self._calls += 1
-        block = {"type": "tool_use", "id": f"toolu_{self._calls:05d}", "name": name, "input": {}}
+        block: dict[str, Any] = {"type": "tool_use", "id": f"toolu_{self._calls:05d}", "name": name, "input": {}}
         return [block, *({"type": "input_json_delta", "partial_json": p} for p in _pieces(json.dumps(arguments), size))]
 
     def _text(self, text: str, size: int = 0) -> list[dict[str, Any]]:
@@ -97,7 +97,13 @@ class Model:
 
     def _reply(self, blocks: list[list[dict[str, Any]]]) -> list[bytes]:
         usage = {"input_tokens": 10, "output_tokens": 1}
-        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "bench", "content": []}
+        message: dict[str, Any] = {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "bench",
+            "content": [],
+        }
         frames = [_frame("message_start", message={**message, "stop_reason": None, "usage": usage})]
         for index, (start, *deltas) in enumerate(blocks):
             frames.append(_frame("content_block_start", index=index, content_block=start))

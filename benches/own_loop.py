@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -10,11 +11,21 @@ from typing import Any
 
 from benches.processes import model_variables
 from hermitcrab.app import build_engine
-from hermitcrab.core.messages import Prompt, StreamPart
+from hermitcrab.core.messages import (
+    BlockPart,
+    CallArgumentsPart,
+    CallBlock,
+    CallStartPart,
+    Prompt,
+    StopPart,
+    StreamPart,
+    TextBlock,
+    TextPart,
+    ToolCall,
+)
 from hermitcrab.core.ports import PermissionQuestion, Provider
 from hermitcrab.engine.connection import Connection
 from hermitcrab.providers.pick import ProviderOptions, pick
-from hermitcrab.providers.scripted import ScriptedProvider
 from hermitcrab.store.paths import Paths
 
 Marks = list[tuple[float, float]]
@@ -51,17 +62,46 @@ def over_the_wire(url: str) -> Marked:
     return Marked(pick("anthropic/bench", ProviderOptions(environment=model_variables(url))))
 
 
+class Script:
+    """A model without latency or cost that says the same as the mock."""
+
+    wire = "scripted"
+
+    def __init__(self, kind: str, count: int) -> None:
+        if kind == "read":
+            calls = [("Read", {"file_path": "work.py", "offset": 1 + n % 100, "limit": 20}) for n in range(count)]
+        else:
+            edits = [(f"step = {n}\n", f"step = {n + 1}\n") for n in range(count)]
+            calls = [("Read", {"file_path": "work.py"})]
+            calls += [("Edit", {"file_path": "work.py", "old_string": old, "new_string": new}) for old, new in edits]
+        self._replies = iter([*(_called(*call, number) for number, call in enumerate(calls)), _DONE])
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamPart]:
+        del prompt
+        for part in next(self._replies):
+            yield part
+
+    async def close(self) -> None:
+        pass
+
+
+def _called(name: str, arguments: dict[str, Any], number: int) -> list[StreamPart]:
+    call = f"call_{number}"
+    raw = {"type": "tool_use", "id": call, "name": name, "input": arguments}
+    pieces: list[StreamPart] = [CallStartPart(call, name), CallArgumentsPart(call, json.dumps(arguments))]
+    return [*pieces, BlockPart(CallBlock(ToolCall(call, name, arguments)), raw), StopPart("tool_use")]
+
+
+_DONE: list[StreamPart] = [
+    TextPart("Done."),
+    BlockPart(TextBlock("Done."), {"type": "text", "text": "Done."}),
+    StopPart("end_turn"),
+]
+
+
 def scripted(kind: str, count: int) -> Marked:
-    """Return the model without latency that says the same as the mock."""
-    if kind == "read":
-        replies = [f"call Read file_path=work.py offset:={1 + n % 100} limit:=20" for n in range(count)]
-    else:
-        edits = [
-            f'call Edit file_path=work.py old_string="step = {n}\\n" new_string="step = {n + 1}\\n"'
-            for n in range(count)
-        ]
-        replies = ["call Read file_path=work.py", *edits]
-    return Marked(ScriptedProvider("\n\n".join([*replies, "say Done."])))
+    """Return the model without latency."""
+    return Marked(Script(kind, count))
 
 
 def make_work(root: Path) -> Path:

@@ -10,7 +10,8 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Server:
         self.pid = self.process.pid
         self._numbers = itertools.count(1)
         self._decoder = FrameDecoder()
-        self._waiting: list[bytes] = []
+        self._waiting: deque[bytes] = deque()
         self.shown = (0, 0)
 
     def initialize(self) -> None:
@@ -129,14 +130,14 @@ class Server:
         deadline = time.monotonic() + WAIT
         while True:
             while self._waiting:
-                if is_meant(body := self._waiting.pop(0)):
+                if is_meant(body := self._waiting.popleft()):
                     return body
             if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 raise TimeoutError(f"nothing came within {WAIT:g} s")
             if not (data := os.read(descriptor, 1 << 20)):
                 raise RuntimeError("the server is gone; its words: " + Path(self._errors.name).read_text()[-2000:])
             frames = self._decoder.feed(data)
-            self._waiting = [frame.body for frame in frames if isinstance(frame, Frame)]
+            self._waiting.extend(bytes(frame.body) for frame in frames if isinstance(frame, Frame))
 
     @property
     def cpu(self) -> float:
@@ -178,7 +179,7 @@ def _pss(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def server(root: Path, home: Path, *args: str, **variables: str) -> Iterator[Server]:
+def server(root: Path, home: Path, *args: str, **variables: str) -> Generator[Server]:
     """Start a server; it is gone when this ends."""
     started = Server(root, home, *args, **variables)
     try:
@@ -189,7 +190,7 @@ def server(root: Path, home: Path, *args: str, **variables: str) -> Iterator[Ser
 
 
 @contextlib.contextmanager
-def mock(folder: Path, *, record: Path | None = None) -> Iterator[str]:
+def mock(folder: Path, *, record: Path | None = None) -> Generator[str]:
     """Start the mock model and yield its address."""
     port_file = folder / "port"
     port_file.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from benches.own_loop import make_work, marks_of, over_the_wire
 from benches.processes import mock
@@ -59,8 +59,9 @@ def canonical(body: bytes) -> bytes:
 
 def _unmarked(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _unmarked(item) for key, item in value.items() if key != "cache_control"}
-    return [_unmarked(item) for item in value] if isinstance(value, list) else value
+        members = cast("dict[str, Any]", value).items()
+        return {key: _unmarked(item) for key, item in members if key != "cache_control"}
+    return [_unmarked(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def _common(first: bytes, second: bytes) -> int:

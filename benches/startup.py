@@ -14,7 +14,7 @@ _ROUNDS = 7
 
 def measure(folder: Path) -> list[Row]:
     """Start each server in turn, several times."""
-    commands = {"ours": HERMITCRAB, "bare pygls": BARE_PYGLS}
+    commands: dict[str, tuple[str, ...]] = {"ours": HERMITCRAB, "bare pygls": BARE_PYGLS}
     if importlib.util.find_spec("pylsp"):
         commands["pylsp"] = PYLSP
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}

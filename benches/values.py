@@ -42,7 +42,8 @@ class Row:
     def from_json(cls, value: dict[str, Any]) -> Row:
         """Read it again."""
         anchors = {name: Number(**number) if number else None for name, number in value["anchors"].items()}
-        return cls(**{**value, "ours": Number(**value["ours"]), "anchors": anchors})
+        inside: dict[str, Any] = {"ours": Number(**value["ours"]), "anchors": anchors}
+        return cls(**{**value, **inside})
 
 
 def percentile(samples: Iterable[float], share: float) -> float:
