@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import time
@@ -9,6 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hermitcrab.core.errors import ProviderBusyError, ProviderError
 from hermitcrab.core.messages import (
@@ -257,6 +260,19 @@ class TestManners:
             ToolCall("t2", "Bash", {"b": 2}),
         ]
 
+    async def test_a_new_id_for_every_piece(self) -> None:
+        pieces = call(0, "t1", "Read", "") + call(0, "t2", None, '{"a"') + call(0, "t3", None, ": 1}")
+        assert calls(await read(pieces + finish())) == [ToolCall("t1", "Read", {"a": 1})]
+        unplaced = bare_call("t1", "Read", '{"a"') + bare_call("t2", None, ": 1}")
+        assert [type(asked) for asked in calls(await read(unplaced + finish()))] == [BrokenCall, BrokenCall]
+
+    async def test_whole_calls_without_index_and_with_empty_ids(self) -> None:
+        pieces = bare_call("", "Read", '{"a": 1}') + bare_call("", "Read", '{"a": 2}')
+        first, second = calls(await read(pieces + finish()))
+        assert isinstance(first, ToolCall)
+        assert isinstance(second, ToolCall)
+        assert (first.arguments, second.arguments) == ({"a": 1}, {"a": 2})
+
     async def test_calls_announced_before_their_arguments(self) -> None:
         announced = call(0, "t1", "Read", "") + call(1, "t2", "Bash", "")
         filled = call(0, arguments='{"a": 1}') + call(1, arguments='{"b": 2}')
@@ -472,6 +488,38 @@ class TestErrorsInTheStream:
         (failure,) = await read(data({"error": error}))
         assert type(failure) is ProviderError
         assert "words" in str(failure)
+
+
+NAMES = st.sampled_from([None, "", "Read", "Bash", 5])
+IDS = st.sampled_from([None, "", "t1", "t2", ["t"]])
+PIECES = st.sampled_from([None, "", "{", "}", '{"a": 1}', '"a"', ":1}", {"b": 2}, 7])
+CHUNKS = st.one_of(
+    st.builds(call, st.sampled_from([None, 0, 1, True, "0"]), IDS, NAMES, PIECES),
+    st.builds(text, st.sampled_from(["", "a", "\ud83d", "\ude00"])),
+    st.builds(lambda piece: delta(reasoning=piece), st.sampled_from(["", "hm", None])),
+    st.builds(delta, st.sampled_from(["stop", "tool_calls", "length", "error", ""])),
+    st.sampled_from([DONE, data({"error": {"message": "x"}}), data({"choices": [], "usage": {"prompt_tokens": 1}})]),
+)
+
+
+@given(st.lists(CHUNKS, max_size=8), st.data())
+def test_whatever_a_server_sends_no_call_is_made_up(chunks: list[bytes], drawn: st.DataObject) -> None:
+    body = b"".join(chunks)
+    cut = drawn.draw(st.integers(0, len(body)))
+    parts = asyncio.run(read(body[:cut], body[cut:]))
+    asked = calls(parts)
+    assert len({one.id for one in asked}) == len(asked)
+    started = {part.id for part in parts if isinstance(part, CallStartPart)}
+    shown = [part for part in parts if isinstance(part, CallArgumentsPart)]
+    for one in asked:
+        written = "".join(part.piece for part in shown if part.id == one.id)
+        if isinstance(one, ToolCall):
+            assert one.id in started
+            assert one.arguments == json.loads(written or "{}")  # its own pieces, all of them, and no others
+    assert isinstance(parts[-1], (StopPart, ProviderError))
+    assert sum(isinstance(part, StopPart) for part in parts) <= 1
+    raw = RawReply("openai-chat", "m", tuple(part.raw for part in blocks(parts)))
+    assert [type(block) for block in blocks_of(raw)] == [type(part.block) for part in blocks(parts)]
 
 
 async def test_twenty_thousand_pieces_cost_no_more_each_than_five_thousand() -> None:

@@ -73,6 +73,18 @@ def test_the_processs_own_environment_is_not_looked_at(monkeypatch: pytest.Monke
     assert endpoint_of("ollama/x", ProviderOptions()) == "http://127.0.0.1:11434/v1"
 
 
+def test_an_address_that_was_given_names_its_setting() -> None:
+    for model, environment, setting in (
+        ("openai/x", KEY, ""),
+        ("openai/x", {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, "OPENAI_BASE_URL"),
+        ("ollama/x", {}, ""),
+        ("ollama/x", {"OLLAMA_HOST": "gpu.lan"}, "OLLAMA_HOST"),
+    ):
+        provider = pick(model, ProviderOptions(environment=environment))
+        assert isinstance(provider, OpenAIChatProvider)
+        assert provider.destination.url_setting == setting
+
+
 def test_a_key_is_not_shown() -> None:
     options = OpenAIChatOptions.from_environment({"OPENAI_API_KEY": " sk-secret\n"})
     assert options.key == "sk-secret"

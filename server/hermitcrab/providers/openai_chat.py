@@ -230,7 +230,8 @@ class OpenAIChatProvider:
 def _destination(options: OpenAIChatOptions) -> Destination:
     url = f"{options.base_url}/chat/completions"
     if options.vendor == "ollama":
-        return Destination(url, "OLLAMA_HOST", "OLLAMA_API_KEY", hint=_OLLAMA_HINT)
+        setting = "" if options.base_url == _OLLAMA else "OLLAMA_HOST"
+        return Destination(url, setting, "OLLAMA_API_KEY", hint=_OLLAMA_HINT)
     return Destination(url, "" if options.base_url == _OPENAI else "OPENAI_BASE_URL", "OPENAI_API_KEY")
 
 

@@ -43,6 +43,7 @@ _REASONS: dict[str, Reason] = {
     "tool_calls": "tool_use",
     "function_call": "tool_use",
     "length": "max_tokens",
+    "model_length": "max_tokens",
     "content_filter": "refusal",
     "refusal": "refusal",
 }
@@ -74,6 +75,10 @@ class _Call:
     extra: JsonObject = field(default_factory=dict[str, Any])
     problem: str = ""  # why it will not run, whatever its JSON says
     is_told: bool = False  # its start was
+
+    def text(self) -> str:
+        """Return the JSON so far."""
+        return join_surrogates("".join(self.pieces), "surrogatepass")
 
 
 class ReplyReader:
@@ -142,6 +147,9 @@ class ReplyReader:
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
             parts += self._finished(reason)
+        usage = choice.get("usage")
+        if is_object(usage):
+            parts += self._count(usage)
         return parts
 
     def _delta(self, delta: JsonObject) -> list[StreamPart]:
@@ -257,7 +265,7 @@ class ReplyReader:
     def _part(self, call: _Call, *, is_cut: bool = False) -> BlockPart:
         self._has_call = True
         self._closed.add(call.index)
-        text = join_surrogates("".join(call.pieces), "surrogatepass")
+        text = call.text()
         asked = call_of(call.id, call.name, text)
         if is_cut and not text.strip():
             call.problem = "the reply reached its limit before the arguments"
@@ -279,7 +287,7 @@ class ReplyReader:
         """End a reply of which the server says that it is whole."""
         parts: list[StreamPart] = []
         for call in tuple(self._open):
-            if call.pieces and not isinstance(call_of(call.id, call.name, "".join(call.pieces)), BrokenCall):
+            if call.pieces and not isinstance(call_of(call.id, call.name, call.text()), BrokenCall):
                 self._open.remove(call)
                 parts += [*self._close_words(), self._part(call)]
         if not self._has_call and not self._finish and not self._words and not self._open and not self._usage:
@@ -325,8 +333,8 @@ class ReplyReader:
 
 def _begins_anew(known: _Call, wire_id: str, name: str, *, is_indexed: bool) -> bool:
     """Tell whether a delta at the place of `known` is another call: some servers give all calls one index, or none."""
-    if wire_id and known.wire_id:
-        return wire_id != known.wire_id
+    if wire_id and known.wire_id:  # a new id alone is no new call: some servers make one up for every piece
+        return wire_id != known.wire_id and bool(name or not is_indexed)
     if not name or not known.pieces:
         return bool(wire_id and not is_indexed and known.name)
     return name != known.name or not is_indexed
