@@ -184,6 +184,8 @@ class Told:
                 return f"mode {mode}"
             case events.Notice(text=text):
                 return "notice " + re.sub(r"\d+\.\d s", "N s", text)
+            case events.ModelReminded(text=text):
+                return f"reminded {text}"
             case events.TurnUndone(reverted=reverted, kept=kept, not_covered=commands):
                 lines = ["undone " + (", ".join(str(path) for path in reverted) or "nothing")]
                 lines += [f"  kept {path}: {reason}" for path, reason in kept]

@@ -42,6 +42,7 @@ ONE_OF_EACH: tuple[events.Event, ...] = (
     events.ModeChanged(mode="plan"),
     events.UsageChanged(turn="t", model="m", usage=Usage(1, 2), context_used=3, context_size=4),
     events.Notice(text="busy"),
+    events.ModelReminded(turn="t1", text="still there", notice="it was told"),
     events.TurnUndone(turn="t", reverted=(A,), kept=((A, "changed"),), not_covered=("ls",)),
     events.TurnFinished(turn="t", reason="end_turn"),
 )  # fmt: skip

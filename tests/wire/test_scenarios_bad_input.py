@@ -325,7 +325,7 @@ def test_a_model_that_makes_no_sense_is_told_and_nothing_runs(tmp_path: Path, wh
 
 def test_a_model_that_loops_for_ever_is_stopped_and_the_user_told(tmp_path: Path) -> None:
     async def story() -> None:
-        loop = "call Read file_path=a.py\n\n" * 100
+        loop = "".join(f"call Read file_path=a.py offset={line}\n\n" for line in range(1, 101))
         async with house(root := project(tmp_path), loop, command_line={"max_turns": 7}) as place:
             editor = await place.editor()
             end = await editor.say(await editor.new_session(root), "read")

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from hermitcrab.actions.offers import Place, Problem
+from hermitcrab.agent.goal import Wanted
+
+_HEADING = re.compile(r"Fix (?:this problem|these problems) in (?P<file>.+):")
+_PROBLEM = re.compile(r":(?P<line>\d{1,9}):\d{1,9}: \S+ \[(?P<label>[^\]]*)\] (?P<message>.*)")
 
 
 def fix_prompt(place: Place, problems: tuple[Problem, ...]) -> str:
@@ -11,6 +17,21 @@ def fix_prompt(place: Place, problems: tuple[Problem, ...]) -> str:
         what = "this problem" if len(problems) == 1 else "these problems"
         return "\n".join([f"Fix {what} in {place.file}:", *(problem_line(place.file, problem) for problem in problems)])
     return f"Fix what is wrong with {_where(place)}."
+
+
+def wanted_in(prompt: str) -> tuple[Wanted, ...]:
+    """Return the problems that a prompt of `fix_prompt` asks to be fixed; none for any other words."""
+    head, _, rest = prompt.partition("\n")
+    if (heading := _HEADING.fullmatch(head.strip())) is None:
+        return ()
+    lines = [line.strip().removeprefix("- ") for line in rest.splitlines()]
+    return tuple(filter(None, (_wanted(heading["file"], line) for line in lines)))
+
+
+def _wanted(file: str, line: str) -> Wanted | None:
+    if not line.startswith(f"{file}:") or (found := _PROBLEM.fullmatch(line[len(file) :])) is None:
+        return None
+    return Wanted(file, max(int(found["line"]) - 1, 0), found["label"], found["message"])
 
 
 def ask_prompt(place: Place, question: str) -> str:

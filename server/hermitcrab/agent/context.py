@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hermitcrab.agent.consent import Consent
+from hermitcrab.agent.goal import Wanted
 from hermitcrab.agent.history import History
 from hermitcrab.agent.journal import Journal
 from hermitcrab.core.events import Event
@@ -76,6 +77,7 @@ class TurnContext:
     environment: Mapping[str, str]
     texts: BlobStore
     spill_directory: Path
+    wanted: tuple[Wanted, ...] = ()  # problems that should be gone at the turn's end
     consent: Consent | None = None  # None: nothing leaves this machine, or nobody needs to be asked
     leftovers: list[Event] = field(default_factory=list[Event])  # logged while a stop was under way, not yet shown
 

@@ -26,6 +26,7 @@ _PLAIN: dict[type[events.Event], str] = {
     events.ModeChanged: "mode",
     events.UsageChanged: "usage",
     events.Notice: "notice",
+    events.ModelReminded: "reminder",
     events.TurnUndone: "undo",
     events.TurnFinished: "turn_end",
 }

@@ -10,6 +10,7 @@ from hermitcrab.agent.call import CallGroup
 from hermitcrab.agent.consent import seek_consent
 from hermitcrab.agent.context import TurnContext
 from hermitcrab.agent.reply import Reply
+from hermitcrab.agent.watch import watch
 from hermitcrab.core import events
 from hermitcrab.core.errors import ProviderError
 
@@ -20,14 +21,16 @@ async def run_turn(ctx: TurnContext) -> AsyncIterator[events.Event]:
         yield event
         if isinstance(event, events.TurnFinished):
             return
+    over = await watch(ctx)
     spent = 0.0
-    for _ in range(ctx.max_steps):
+    for step in range(1, ctx.max_steps + 1):
+        is_last = step == ctx.max_steps
         reply = Reply(ctx.turn, ctx.provider.wire, ctx.model, ctx.history.call_ids)
         problem: ProviderError | None = None
         async with CallGroup(ctx) as calls:
             try:
                 async for event in _listen(ctx, reply, calls):
-                    yield event
+                    yield over.see(event)
             except ProviderError as error:
                 problem, calls.stop.reason = error, "the model's answer broke off"
             except asyncio.CancelledError:
@@ -41,18 +44,29 @@ async def run_turn(ctx: TurnContext) -> AsyncIterator[events.Event]:
                 spent += usage.cost or 0.0
                 yield await _log(ctx, usage)
                 async for event in calls.finish():
-                    yield event
+                    yield over.see(event)
         if problem is not None:
             async for event in _give_up(ctx, reply, problem):
                 yield event
             return
         if not reply.calls:
-            yield await _finish(ctx, reply)
+            if (reminder := await over.last_words(reply, is_last=is_last)) is not None:
+                yield await _log(ctx, reminder)
+                continue
+            yield await _finish(ctx, reply, over.unmet)
             return
         if ctx.max_cost is not None and spent >= ctx.max_cost:
             message = f"stopped at the cost limit: ${spent:.2f} of ${ctx.max_cost:.2f} spent in this turn"
             yield await _log(ctx, events.TurnFinished(turn=ctx.turn, reason="max_turn_requests", message=message))
             return
+        if (circle := over.circle(reply)) is not None:
+            if circle.is_over:
+                yield await _log(
+                    ctx, events.TurnFinished(turn=ctx.turn, reason="max_turn_requests", message=circle.told)
+                )
+                return
+            if not is_last:
+                yield await _log(ctx, over.remind_of(circle))
     requests = "one model request" if ctx.max_steps == 1 else f"{ctx.max_steps} model requests"
     message = f"stopped after {requests} in one turn; say *go on* to continue"
     yield await _log(ctx, events.TurnFinished(turn=ctx.turn, reason="max_turn_requests", message=message))
@@ -112,8 +126,8 @@ def _usage(ctx: TurnContext, reply: Reply) -> events.UsageChanged:
     )
 
 
-async def _finish(ctx: TurnContext, reply: Reply) -> events.Event:
-    reason, message = "end_turn", ""
+async def _finish(ctx: TurnContext, reply: Reply, unmet: str) -> events.Event:
+    reason, message = "end_turn", unmet
     if reply.stop == "max_tokens":
         reason, message = "max_tokens", "the answer reached the model's length limit; say *go on* to continue"
     elif reply.stop == "refusal":

@@ -87,7 +87,7 @@ class Printer:
                 self._aside(title)
             case events.ToolCallFinished(status="failed" | "denied" | "cancelled" as status, tool=tool, text=text):
                 self._aside(f"{tool} {status}: {text.splitlines()[0] if text else ''}")
-            case events.Notice(text=text):
+            case events.Notice(text=text) | events.ModelReminded(notice=text):
                 self._aside(text)
             case _:
                 pass

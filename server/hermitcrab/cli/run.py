@@ -93,7 +93,9 @@ async def _run(args: argparse.Namespace) -> int:
         printer.close(session.id, end)
         if not printer.has_reader:
             return 1
-        return 3 if printer.unsent or (printer.denied and end.reason == "end_turn") else EXIT_CODES[end.reason]
+        if printer.unsent or (printer.denied and end.reason == "end_turn"):
+            return 3
+        return EXIT_CODES[end.reason] or int(bool(end.message))  # a message at a good end says what is not done
     finally:
         await engine.close()
 

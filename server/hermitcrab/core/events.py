@@ -192,6 +192,15 @@ class Notice(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReminded(Event):
+    """The model was told something it had overlooked (log kind `reminder`); `notice` says so to the user."""
+
+    turn: str
+    text: str
+    notice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnUndone(Event):
     """The edits of a turn were reverted as far as they were still found (log kind `undo`)."""
 

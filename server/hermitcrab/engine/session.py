@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hermitcrab.actions.prompts import wanted_in
 from hermitcrab.agent.call import MAY_HAVE_RUN
 from hermitcrab.agent.consent import Consent
 from hermitcrab.agent.context import TurnContext
@@ -211,7 +212,7 @@ class Session:
                 await self._end(turn, end)
 
     async def _launch(self, turn: _Turn, text: str, connection: Connection) -> asyncio.Task[None]:
-        turn.context = self._context(turn.id, connection)
+        turn.context = self._context(turn.id, text, connection)
         facts = await facts_for(turn.context.view, is_first=not self._records)
         prompt = events.PromptReceived(turn=turn.id, text=text, facts=facts)
         self._show(await self._journal.write(prompt, sync=True))
@@ -288,7 +289,7 @@ class Session:
         if event.tool != "Bash" and not is_known:
             record.commands.append(f"{event.tool} (cancelled; it may have run)")
 
-    def _context(self, turn: str, connection: Connection) -> TurnContext:
+    def _context(self, turn: str, text: str, connection: Connection) -> TurnContext:
         services = self._services
         self.rights.has_reviewer = connection.has_reviewer
         return TurnContext(
@@ -312,6 +313,7 @@ class Session:
             environment=connection.environment,
             texts=services.blobs,
             spill_directory=services.spill_directory(self.id),
+            wanted=wanted_in(text),
             consent=_consent(self.model.destination, services.consents),
         )
 

@@ -88,6 +88,8 @@ def _models(event: events.Event, *, replay: bool) -> list[WireModel]:
             return [_usage(event)]
         case events.Notice():
             return [updates.StateUpdate(state="running", message=event.text)]
+        case events.ModelReminded():
+            return [updates.StateUpdate(state="running", turn_id=event.turn, message=event.notice)]
         case events.TurnUndone():
             return [updates.StateUpdate(state="idle", turn_id=event.turn, message=undo_summary(event))]
         case events.TurnFinished():
