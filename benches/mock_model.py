@@ -77,10 +77,12 @@ class Model:
         missing = {"file_path": FILE, "old_string": "not in there", "new_string": "é"}
         yield self._reply([self._call("Edit", missing), self._call("NoSuchTool", {"a": {"b": [1, 2.50, None]}})])
         todos = [{"content": f"round {number}", "status": "in_progress"}]
-        yield self._reply([self._call("Todo", {"todos": todos}), self._call("Glob", {"pattern": "*.py"})])
+        yield self._reply(
+            [self._call("Todo", {"todos": todos}), self._call("Glob", {"pattern": f"*{self._calls}*.py"})]
+        )
 
     def _read(self, number: int) -> list[dict[str, Any]]:
-        return self._call("Read", {"file_path": FILE, "offset": 1 + number % 100, "limit": 20})
+        return self._call("Read", {"file_path": FILE, "offset": 1 + (self._calls + number) % 220, "limit": 20})
 
     def _edit(self) -> list[dict[str, Any]]:
         old, new = f"step = {self._edits}\n", f"step = {self._edits + 1}\n"

@@ -69,7 +69,7 @@ class Script:
 
     def __init__(self, kind: str, count: int) -> None:
         if kind == "read":
-            calls = [("Read", {"file_path": "work.py", "offset": 1 + n % 100, "limit": 20}) for n in range(count)]
+            calls = [("Read", {"file_path": "work.py", "offset": 1 + n % 220, "limit": 20}) for n in range(count)]
         else:
             edits = [(f"step = {n}\n", f"step = {n + 1}\n") for n in range(count)]
             calls = [("Read", {"file_path": "work.py"})]
@@ -105,9 +105,9 @@ def scripted(kind: str, count: int) -> Marked:
 
 
 def make_work(root: Path) -> Path:
-    """Make the folder that is worked in, with one file of 200 lines."""
+    """Make the folder that is worked in, with one file of 240 lines."""
     root.mkdir(parents=True)
-    lines = ["step = 0", *(f"value_{n:03d} = compute(value_{n - 1:03d}, {n})  # {'x' * 20}" for n in range(1, 200))]
+    lines = ["step = 0", *(f"value_{n:03d} = compute(value_{n - 1:03d}, {n})  # {'x' * 20}" for n in range(1, 240))]
     (root / "work.py").write_text("\n".join(lines) + "\n")
     return root
 
