@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import unicodedata
 from pathlib import Path
@@ -12,6 +13,7 @@ _IGNORED = dict.fromkeys(
 )
 
 
+@functools.lru_cache(maxsize=4096)
 def folded(name: str) -> str:
     """Return the one spelling all spellings of a name share: case, composition, ignored and trailing characters."""
     name = unicodedata.normalize("NFKC", name).translate(_IGNORED).casefold()
