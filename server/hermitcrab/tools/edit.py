@@ -17,6 +17,8 @@ from hermitcrab.tools.base import Tool, ToolContext, ToolInput, ToolResult
 from hermitcrab.tools.diff import unified
 from hermitcrab.tools.escape import visible
 from hermitcrab.tools.excerpt import line_number, numbered, shown_lines
+from hermitcrab.tools.meant import check_place
+from hermitcrab.tools.mend import mend
 from hermitcrab.tools.nearest import nearest
 from hermitcrab.tools.replace import Span, find_all, replace
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = re.compile(r"\s*\d+[\t→|:]")
 _MOST_SHOWN = 12
+_TYPED = str.maketrans("\u2018\u2019\u201a\u201c\u201d\u201e\u2013\u2014\u2212\u00a0\u202f", "'''\"\"\"---  ")
 
 
 class EditInput(ToolInput):
@@ -47,7 +50,7 @@ class Edit(Tool[EditInput]):
     async def access(self, args: EditInput, context: ToolContext) -> Access:
         """Work the change out on the text as it is now, and show it."""
         path, base = await self._base(args, context)
-        new_text = await asyncio.to_thread(_changed, args, context, path, base)
+        new_text, _ = await asyncio.to_thread(_changed, args, context, path, base)
         changing.promise(context, path)
         shown = context.view.show(path)
         detail = await asyncio.to_thread(unified, shown, base.text if base else None, new_text)
@@ -60,7 +63,7 @@ class Edit(Tool[EditInput]):
         """Work the change out again on the text of this moment, and make it."""
         path, base = await self._base(args, context)
         changing.keep_promise(context, path)
-        new_text = await asyncio.to_thread(_changed, args, context, path, base)
+        new_text, mended = await asyncio.to_thread(_changed, args, context, path, base)
         shown = context.view.show(path)
         if base is None:
             outcome = await changing.create(context, path, new_text, f"Create {shown}")
@@ -69,7 +72,7 @@ class Edit(Tool[EditInput]):
         if outcome.created or outcome.hunks:
             yield await changing.confirmed(context, outcome)
         did = "Created" if outcome.created else "Edited"
-        text = f"{did} `{shown}`{changing.remarks_on(outcome, new_text)}.\n{await changing.excerpt(outcome)}"
+        text = f"{did} `{shown}`{changing.remarks_on(outcome, new_text)}.{mended}\n{await changing.excerpt(outcome)}"
         yield ToolResult(text, notes=changing.notes_on(outcome))
 
     async def _base(self, args: EditInput, context: ToolContext) -> tuple[Path, Source | None]:
@@ -79,21 +82,24 @@ class Edit(Tool[EditInput]):
             is_open = path in await context.view.unsaved()
             if not is_open and not await changing.exists(path):
                 return path, None
+        await check_place(context.view, args.file_path, path)
         return path, await context.view.read(path)
 
 
-def _changed(args: EditInput, context: ToolContext, path: Path, base: Source | None) -> str:
-    """Return the whole text after the change; raise ToolError that says what is wrong with the request."""
+def _changed(args: EditInput, context: ToolContext, path: Path, base: Source | None) -> tuple[str, str]:
+    """Return the whole text after the change and what was mended in the request; raise ToolError saying what is wrong."""
     shown = context.view.show(path)
     if args.old_string == args.new_string:
         raise ToolError(f"`old_string` and `new_string` are the same: there is nothing to change in `{shown}`")
     if base is None:
-        return args.new_string
+        return args.new_string, ""
     if not args.old_string:
         if base.text:
             raise ToolError(f"`{shown}` exists and is not empty, so `old_string` must say what to replace")
-        return args.new_string
+        return args.new_string, ""
     spans = find_all(base.text, args.old_string, overlapping=not args.replace_all)
+    if not spans and not args.replace_all and (mended := mend(base.text, args.old_string, args.new_string)):
+        return mended.text, f" ({mended.note}.)"
     if not spans:
         raise ToolError(_not_found(args, shown, base.text))
     if len(spans) > 1:
@@ -101,7 +107,7 @@ def _changed(args: EditInput, context: ToolContext, path: Path, base: Source | N
     new_text = replace(base.text, spans, args.new_string)
     if new_text == base.text:
         raise ToolError(f"`old_string` and `new_string` differ in line ends alone; `{shown}` keeps its own")
-    return new_text
+    return new_text, ""
 
 
 def _check_several(args: EditInput, context: ToolContext, path: Path, base: Source, spans: list[Span]) -> None:
@@ -146,4 +152,11 @@ def _difference(there: Sequence[str], wanted: Sequence[str], *, same_words: bool
         return "The text stands"
     if unicodedata.normalize("NFC", "\n".join(there)) == unicodedata.normalize("NFC", "\n".join(wanted)):
         return "The same letters stand, with their accents in other code points,"
+    if _straight("\n".join(there)) == _straight("\n".join(wanted)):
+        return "Only quotation marks, dashes or special spaces differ"
     return "White space differs" if same_words else "The nearest text is"
+
+
+def _straight(text: str) -> str:
+    """Return text with typographic quotation marks, dashes and spaces as a keyboard types them."""
+    return text.translate(_TYPED)

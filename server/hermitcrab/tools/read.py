@@ -16,6 +16,7 @@ from hermitcrab.tools import changing
 from hermitcrab.tools.base import Tool, ToolContext, ToolInput, ToolResult
 from hermitcrab.tools.escape import visible
 from hermitcrab.tools.excerpt import fitting, numbered, window
+from hermitcrab.tools.meant import check_place
 from hermitcrab.tools.partial import Part, read_part
 
 DEFAULT_LINES = 2000
@@ -45,6 +46,7 @@ class Read(Tool[ReadInput]):
     async def access(self, args: ReadInput, context: ToolContext) -> Access:
         """Name the file."""
         path = context.view.resolve(args.file_path)
+        await check_place(context.view, args.file_path, path)
         changing.promise(context, path)
         shown = visible(context.view.show(path))
         return Access(self.name, "read", f"Read {shown}", visible(str(path)), (path,))
