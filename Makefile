@@ -40,6 +40,7 @@ demo: $(VENV)/.run ## set up, then watch it fix a small project (SEED=7 for anot
 	@$(BIN)/hermitcrab demo $(if $(SEED),--seed $(SEED)) $(if $(PROJECT),--project $(PROJECT))
 
 test: $(VENV)/.dev lint imports types ## set up, run all tests but the editors', list what was not run and why
+	@sh tests/setup-strace.sh || true
 	@$(BIN)/pytest -n 2 --dist worksteal -m 'not editor' -rs
 	@echo "not run here: tests in real editors (make test-editors); Windows and macOS (nobody has run them yet)"
 
