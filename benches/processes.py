@@ -15,18 +15,21 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hermitcrab
 from hermitcrab.core.frames import Frame, FrameDecoder, encode_frame
 
 HERMITCRAB = ("-m", "hermitcrab", "lsp")
 BARE_PYGLS = ("-c", "from pygls.lsp.server import LanguageServer; LanguageServer('bare', '1').start_io()")
 PYLSP = ("-m", "pylsp")
 WAIT = 60.0
+_SOURCES = Path(hermitcrab.__file__).parent.parent  # the same in child processes as here
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """Return an environment that leads nowhere but to `home`: no keys, no settings, no proxies."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-    return {**kept, "HOME": str(home), "HERMITCRAB_HOME": str(home / "hermitcrab"), **more}
+    ours = {"HOME": str(home), "HERMITCRAB_HOME": str(home / "hermitcrab"), "PYTHONPATH": str(_SOURCES)}
+    return {**kept, **ours, **more}
 
 
 def capabilities() -> dict[str, Any]:
