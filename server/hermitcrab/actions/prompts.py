@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from hermitcrab.actions.offers import Place, Problem
-from hermitcrab.agent.goal import Wanted
+from hermitcrab.agent.wanted import Wanted
 
 _HEADING = re.compile(r"Fix (?:this problem|these problems) in (?P<file>.+):")
 _PROBLEM = re.compile(r":(?P<line>\d{1,9}):\d{1,9}: \S+ \[(?P<label>[^\]]*)\] (?P<message>.*)")

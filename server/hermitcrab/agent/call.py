@@ -180,6 +180,11 @@ class _Call:
         self._ctx.keep(await asyncio.shield(self.finish("cancelled", text, (MAY_HAVE_RUN,) if ran else ())))
 
 
+def passes_unasked(access: Access, ctx: TurnContext) -> bool:
+    """Tell whether the gate would let this pass without a question: for a look that no tool call asks for."""
+    return decide(access, ctx.rights.policy()).verdict == "allow"
+
+
 def _reason(decision: Decision) -> str:
     """Say why it is asked; for trust, what a yes means."""
     if not decision.needs_trust:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hermitcrab.agent.consent import Consent
-from hermitcrab.agent.goal import Wanted
 from hermitcrab.agent.history import History
 from hermitcrab.agent.journal import Journal
+from hermitcrab.agent.wanted import Wanted
 from hermitcrab.core.events import Event
 from hermitcrab.core.messages import Prompt, Usage
 from hermitcrab.core.ports import Asker, Provider

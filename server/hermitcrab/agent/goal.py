@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hermitcrab.agent.call import passes_unasked
+from hermitcrab.agent.wanted import Wanted
 from hermitcrab.core.errors import ToolError
 from hermitcrab.diagnostics.merge import is_syntax
 from hermitcrab.permissions.access import Access
-from hermitcrab.permissions.decide import decide
 from hermitcrab.tools.diff import line_changes
 from hermitcrab.tools.excerpt import shown_lines
 
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
     from hermitcrab.workspace.view import Source
 
 _QUICK = frozenset({"ruff", "syntax"})
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A problem the user pointed at and wants gone; the line is 0-based, `label` is its source and code."""
-
-    file: str
-    line: int
-    label: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,7 @@ async def _source(ctx: TurnContext, file: str) -> Source | None:
     try:
         path = ctx.view.resolve(file)
         access = Access("Diagnostics", "read", f"Check {file}", file, (path,))
-        if decide(access, ctx.rights.policy()).verdict != "allow":
+        if not passes_unasked(access, ctx):
             return None
         return await ctx.view.read(path)
     except ToolError:
