@@ -18,7 +18,7 @@ writes this page. A number is the median of several runs, the best of them in pa
 things at the same time makes both larger, so compare columns, not runs. What CI holds is in `tests/test_gates.py`: ratios,
 counts and CPU time, never an absolute time.
 
-never run against a hosted model by us
+The model is a mock on loopback: never run against a hosted model by us.
 
 Measured on: {machine}.
 
@@ -31,6 +31,8 @@ Measured on: {machine}.
 - *Pieces* go from the model's socket through provider, turn, log and outbox to an LSP client; the null loop only collects them.
   Pieces of arguments are not shown to clients, the call is. The mock sends as fast as it can, so that neighbours are merged
   on their way; *one each millisecond* is the case in which nothing can be merged.
+- An Edit of a file on disk is our dearest turn. Looked at once with a profiler: about fourteen hops to threads, the file read
+  three times, five records in the log, four syncs (intent, file, folder, result) and a whole copy kept for the undo.
 - *Start* is judged by the best run of each server, everything else by the median.
 """
 
