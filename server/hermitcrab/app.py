@@ -18,9 +18,12 @@ from hermitcrab.net.endpoint import Destination
 from hermitcrab.net.http import Dialler
 from hermitcrab.permissions.consent import ConsentStore
 from hermitcrab.permissions.trust import TrustStore
+from hermitcrab.providers.keys import with_stored_key
 from hermitcrab.providers.pick import ProviderOptions, pick
 from hermitcrab.providers.profiles import Profile, profile_of
+from hermitcrab.providers.recording import Hider, RecordingProvider, split_recording
 from hermitcrab.store.blobs import BlobStore
+from hermitcrab.store.keys import KeyStore
 from hermitcrab.store.paths import Paths
 from hermitcrab.store.sessions import SessionStore
 from hermitcrab.tools.registry import core_tools
@@ -36,12 +39,18 @@ def build_engine(
     documents: Documents | None = None,
     provider: Provider | None = None,
     profile: Profile | None = None,
+    record: Path | None = None,
+    hides_text: bool = False,
 ) -> Engine:
-    """Return an engine of the real rooms; `provider` stands in for the models where a test has one of its own."""
+    """Return an engine of the real rooms; `provider` stands in for the models where a test has one of its own.
+
+    With `record` what models say is written there, as `providers.recording` describes.
+    """
     paths = paths or Paths.default()
     dialler = Dialler()
     reader = SettingsReader(paths)
     sessions = SessionStore(paths)
+    keys = KeyStore.in_paths(paths)
 
     def settings(root: Path, connection: Connection, trusted: bool) -> Settings:
         return reader.load(
@@ -53,12 +62,12 @@ def build_engine(
         )
 
     def model(name: str | None, environment: Mapping[str, str]) -> SessionModel:
-        chosen = name or _default_model(environment)
-        if provider is not None:
-            return SessionModel(chosen, provider, profile or profile_of(chosen), _destination(provider))
-        options = ProviderOptions(environment=environment, dialler=dialler)
-        picked = pick(chosen, options)
-        return SessionModel(chosen, picked, profile_of(chosen), _destination(picked))
+        file, chosen = split_recording(name or _default_model(environment))
+        environment = environment if provider else with_stored_key(chosen, environment, keys)
+        picked = provider or pick(chosen, ProviderOptions(environment=environment, dialler=dialler))
+        if file := file or record:
+            picked = RecordingProvider(picked, chosen, file, Hider.of(environment, hides_text=hides_text))
+        return SessionModel(chosen, picked, profile or profile_of(chosen), _destination(picked))
 
     async def close() -> None:
         await dialler.close()

@@ -219,7 +219,7 @@ def test_a_run_whose_model_nobody_agreed_to_sends_nothing(shell: Path, capsys: p
     assert said.err.splitlines() == [
         f"hermitcrab: anthropic/claude-x at http://192.0.2.1:9 will be sent: {WHAT_IS_SENT}",
         "· nothing was sent: sending to `http://192.0.2.1:9` was not agreed to",
-        "· to agree, name the model with --model for this run, or answer once in an editor",
+        "· to agree, name the model with --model for this run, run `hermitcrab setup`, or answer once in an editor",
     ]
     assert not (shell / "home" / "config" / "consent.json").exists()
 

@@ -125,7 +125,10 @@ def _settings(folder: Path) -> Iterator[Finding]:
 
 def _model(name: str | None, file: str) -> Finding:
     from hermitcrab.core.errors import SettingsError
+    from hermitcrab.providers.keys import VARIABLES, with_stored_key
     from hermitcrab.providers.pick import ProviderOptions, pick
+    from hermitcrab.store.keys import KeyStore
+    from hermitcrab.store.paths import Paths
 
     if name is None or name == "offline":
         keys = {"ANTHROPIC_API_KEY": "anthropic", "OPENAI_API_KEY": "openai"}
@@ -136,9 +139,11 @@ def _model(name: str | None, file: str) -> Finding:
         mend += "" if vendor else " (openai/NAME, ollama/NAME)"
         return Finding("model", "note", "offline: rules, no language model", mend)
     try:
-        pick(name, ProviderOptions(environment=dict(os.environ)))
+        environment = with_stored_key(name, dict(os.environ), KeyStore.in_paths(Paths.default()))
+        pick(name, ProviderOptions(environment=environment))
     except SettingsError as error:
-        return Finding("model", "missing", str(error))
+        mend = f"hermitcrab setup --model {name}" if name.partition("/")[0] in VARIABLES else ""
+        return Finding("model", "missing", str(error), mend)
     return Finding("model", "ok", name)
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "do one task in this folder and print what comes of it",
     "demo": "watch it fix a small project, in a real server, without a model",
     "doctor": "say what is there, what is missing, and the command that mends it",
+    "setup": "store a key, choose a model, and prove both with one request",
     "config": "show every setting in force here, and where it was written",
     "trust": "say yes (or no longer) to running what a folder brings",
     "sessions": "list past sessions",
@@ -25,7 +26,7 @@ EPILOG = """\
 Models: with no key and no setting the model is `offline`: rules, no language model. For a real one set
 ANTHROPIC_API_KEY and say --model anthropic/NAME, or put model = "anthropic/NAME" in settings.toml. So too openai/NAME
 (OPENAI_API_KEY; OPENAI_BASE_URL for any server that speaks its wire) and ollama/NAME (a local Ollama, or OLLAMA_HOST).
-Editors start `hermitcrab lsp` themselves; see the README for yours.
+`hermitcrab setup` stores a key and proves it. Editors start `hermitcrab lsp` themselves; see the README for yours.
 """
 
 

@@ -118,7 +118,9 @@ class Printer:
         elif end.message:
             self._aside(end.message)
         if self.unsent and self._format == "text":
-            self._aside("to agree, name the model with --model for this run, or answer once in an editor")
+            self._aside(
+                "to agree, name the model with --model for this run, run `hermitcrab setup`, or answer once in an editor"
+            )
         if self.denied and self._format == "text":
             self._aside(
                 "something was denied: --yes allows edits and commands, --trust lets commands run in this folder"

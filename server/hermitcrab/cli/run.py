@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hermitcrab.cli.printer import Printer
     from hermitcrab.core import events
     from hermitcrab.core.events import PermissionOutcome
-    from hermitcrab.core.ports import PermissionQuestion
+    from hermitcrab.core.ports import PermissionQuestion, Provider
     from hermitcrab.engine.engine import Engine
     from hermitcrab.engine.session import Session, SessionModel
 
@@ -38,6 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", metavar="ID", help="go on with that session")
     again.add_argument("--continue", dest="go_on", action="store_true", help="go on with this folder's newest session")
+    parser.add_argument(
+        "--record", metavar="FILE", help="write what the model says there: a bug report that `scripted:FILE` replays"
+    )
+    parser.add_argument("--redact-text", action="store_true", help="with --record: hide words and file contents too")
     parser.add_argument("--max-turns", type=int, metavar="N", help="model requests at most")
     parser.add_argument("--max-cost", type=float, metavar="USD", help="stop when the known cost passes this")
 
@@ -70,9 +74,9 @@ async def _run(args: argparse.Namespace) -> int:
     from hermitcrab.cli.printer import Printer
     from hermitcrab.engine.connection import Connection
 
-    engine = build_engine()
-    printer = Printer(args.output_format)
     root = Path.cwd().resolve()
+    engine = build_engine(record=root / args.record if args.record else None, hides_text=args.redact_text)
+    printer = Printer(args.output_format)
     connection = Connection(
         id="cli",
         asker=HeadlessAsker(yes=args.yes, names_model=args.model is not None),
@@ -91,6 +95,7 @@ async def _run(args: argparse.Namespace) -> int:
         engine.prompt(session, prompt, connection)
         end = await _wait(session, printer)
         printer.close(session.id, end)
+        _say_recorded(session.model.provider)
         if not printer.has_reader:
             return 1
         if printer.unsent or (printer.denied and end.reason == "end_turn"):
@@ -112,6 +117,15 @@ def _say_where(model: SessionModel) -> None:
 
     if model.destination is not None and not is_loopback(model.destination.url):
         print(f"hermitcrab: {model.name} at {model.destination.origin} will be sent: {WHAT_IS_SENT}", file=sys.stderr)
+
+
+def _say_recorded(provider: Provider) -> None:
+    """Name the recording, and what is still in it."""
+    from hermitcrab.providers.recording import RecordingProvider
+
+    if isinstance(provider, RecordingProvider) and provider.file is not None:
+        hidden = "without words and file contents" if provider.hides_text else "file contents in it are as they were"
+        print(f"hermitcrab: recorded in {provider.file}: known secrets are hidden, {hidden}", file=sys.stderr)
 
 
 async def _session(args: argparse.Namespace, engine: Engine, connection: Any, root: Path) -> Session:

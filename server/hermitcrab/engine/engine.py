@@ -79,7 +79,8 @@ class Engine:
         """Begin a session in `cwd`; raise HermitcrabError when that is not a folder or the settings are wrong."""
         root = await asyncio.to_thread(_real_root, cwd)
         settings = await asyncio.to_thread(self.settings, root, connection)
-        chosen = self.services.model(model or settings.model, connection.environment)
+        name = model or settings.model
+        chosen = await asyncio.to_thread(self.services.model, name, connection.environment)
         log = await asyncio.to_thread(self.services.sessions.create, root, model=chosen.name)
         rights = await asyncio.to_thread(self._rights, log.id, root, connection, mode or settings.mode)
         session = Session(log.id, root, Journal(log), self.services, rights, chosen, _limits(settings))
@@ -96,7 +97,7 @@ class Engine:
         log, content = await asyncio.to_thread(self.services.sessions.open, session_id)
         root = Path(content.root)
         settings = await asyncio.to_thread(self.settings, root, connection)
-        chosen = self.services.model(settings.model, connection.environment)
+        chosen = await asyncio.to_thread(self.services.model, settings.model, connection.environment)
         past = list(events_of(content.records))
         mode = _mode_again(past, settings, connection)
         rights = await asyncio.to_thread(self._rights, session_id, root, connection, mode)

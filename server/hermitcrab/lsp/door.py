@@ -126,7 +126,8 @@ class Door:
         if known is not None:
             return engine.session(known).model.name != "offline"
         settings = await asyncio.to_thread(engine.settings, self.root_of(path), connection)
-        return engine.services.model(settings.model, connection.environment).name != "offline"
+        model = await asyncio.to_thread(engine.services.model, settings.model, connection.environment)
+        return model.name != "offline"
 
     def can_undo(self, path: Path) -> bool:
         """Tell whether the last turn here changed this file and may be taken back."""
@@ -234,9 +235,13 @@ class Door:
         session = engine.session(session_id) if session_id else await self.current()
         root = session.root if session else self.root_of(None)
         settings = await asyncio.to_thread(engine.settings, root, connection)
+        if session is None:
+            model = (await asyncio.to_thread(engine.services.model, settings.model, connection.environment)).name
+        else:
+            model = session.model.name
         return StatusResult(
             version=__version__,
-            model=session.model.name if session else engine.services.model(settings.model, connection.environment).name,
+            model=model,
             mode=session.rights.mode if session else settings.mode,
             trusted=engine.services.trust.is_trusted(root),
             running=engine.running,

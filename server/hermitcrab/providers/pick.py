@@ -36,6 +36,8 @@ def pick(model: str, options: ProviderOptions) -> Provider:
         return OfflineProvider()
     if model.startswith("scripted:"):
         return _scripted(model.removeprefix("scripted:"), options)
+    if model.startswith("recording:"):
+        return _recording(model, options)
     vendor, slash, name = model.partition("/")
     if vendor == "anthropic" and name:
         return _anthropic(options)
@@ -51,6 +53,10 @@ def pick(model: str, options: ProviderOptions) -> Provider:
 
 def endpoint_of(model: str, options: ProviderOptions) -> str | None:
     """Return the address `model` would send to; None when nothing leaves this process."""
+    if model.startswith("recording:"):
+        from hermitcrab.providers.recording import split_recording
+
+        model = split_recording(model)[1]
     vendor = model.partition("/")[0]
     if vendor in {"openai", "ollama"}:
         return _openai_chat_options(vendor, options).base_url
@@ -79,6 +85,15 @@ def _openai_chat_options(vendor: str, options: ProviderOptions) -> OpenAIChatOpt
     if vendor == "ollama":
         return OpenAIChatOptions.of_ollama(options.environment)
     return OpenAIChatOptions.from_environment(options.environment)
+
+
+def _recording(model: str, options: ProviderOptions) -> Provider:
+    from hermitcrab.providers.recording import Hider, RecordingProvider, split_recording
+
+    file, inner = split_recording(model)
+    if file is None:
+        raise SettingsError(f"`{model}`: say `recording:FILE:MODEL`, such as `recording:bug.script:anthropic/NAME`")
+    return RecordingProvider(pick(inner, options), inner, options.directory / file, Hider.of(options.environment))
 
 
 def _scripted(name: str, options: ProviderOptions) -> Provider:

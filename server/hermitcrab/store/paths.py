@@ -58,6 +58,11 @@ class Paths:
         return self.config / "consent.json"
 
     @property
+    def keys(self) -> Path:
+        """Return the file that knows where the keys for models are."""
+        return self.config / "keys.json"
+
+    @property
     def sessions(self) -> Path:
         """Return the folder of all session logs."""
         return self.data / "sessions"
