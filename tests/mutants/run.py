@@ -22,7 +22,7 @@ MUTANTS = Path(__file__).parent
 CHECKOUT = MUTANTS.parents[1]
 COPIED = ("server", "tests", "pyproject.toml")
 SECONDS_PER_TEST = 30
-SECONDS = 100
+SECONDS = 200
 
 _TITLE = re.compile(r"# law (\d+): (.+)")
 _FAILED = re.compile(r"^FAILED (\S+?::[^\s\[]+(?:\[.*?\])?)(?: - (.*))?$", re.MULTILINE)
