@@ -122,15 +122,14 @@ async def test_a_question_that_is_stopped_is_settled_in_the_log(tmp_path: Path, 
     assert (settled.outcome, settled.seq > 0, running.model.prompts) == ("cancelled", True, [])
 
 
-async def test_who_names_the_model_on_the_command_line_agrees_for_this_run() -> None:
-    assert await HeadlessAsker(yes=False, names_model=True).ask(QUESTION) == "allow_once"
-    assert await HeadlessAsker(yes=True).ask(QUESTION) == "allow_once"
-    assert await HeadlessAsker(yes=False).ask(QUESTION) == "reject"
+async def test_without_an_editor_the_line_on_standard_error_is_the_notice() -> None:
+    """SURFACE: headless, the endpoint and what is sent are printed; the model was the user's own word."""
+    assert await HeadlessAsker(yes=False).ask(QUESTION) == "allow_once"
 
 
-async def test_naming_a_model_says_nothing_about_tool_calls() -> None:
+async def test_agreeing_to_send_says_nothing_about_tool_calls() -> None:
     question = PermissionQuestion("ask_1", "ses_1", "call_1", "Bash", "run", "rm -r .")
-    assert await HeadlessAsker(yes=False, names_model=True).ask(question) == "reject"
+    assert await HeadlessAsker(yes=False).ask(question) == "reject"
 
 
 class Client:
@@ -212,20 +211,28 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_run_whose_model_nobody_agreed_to_sends_nothing(shell: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(["run", "hello"]) == 3
+async def _nobody(_asker: HeadlessAsker, _question: PermissionQuestion) -> str:
+    return "reject"
+
+
+def test_a_run_says_where_before_anything_is_sent(
+    shell: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is turned into a no here, so that nothing is dialled: the line stands before it all the same."""
+    monkeypatch.setattr(HeadlessAsker, "ask", _nobody)
+    assert run_command(["run", "hello"]) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines() == [
         f"hermitcrab: anthropic/claude-x at http://192.0.2.1:9 will be sent: {WHAT_IS_SENT}",
         "· nothing was sent: sending to `http://192.0.2.1:9` was not agreed to",
-        "· to agree, name the model with --model for this run, run `hermitcrab setup`, or answer once in an editor",
     ]
     assert not (shell / "home" / "config" / "consent.json").exists()
 
 
-def test_the_same_for_scripts(shell: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(["run", "--output-format", "json", "hello"]) == 3
+def test_the_same_for_scripts(shell: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HeadlessAsker, "ask", _nobody)
+    assert run_command(["run", "--output-format", "json", "hello"]) == 1
     result = json.loads(capsys.readouterr().out)
     assert (result["stopReason"], "not agreed to" in result["message"]) == ("error", True)
     assert list((shell / "project").iterdir()) == []

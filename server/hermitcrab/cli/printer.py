@@ -20,7 +20,6 @@ class Printer:
         self._format = output_format
         self._at_line_start = True
         self.denied = False
-        self.unsent = False
         self.usage: dict[str, int] = {}
         self.cost: float | None = None
         self.texts: list[str] = []
@@ -59,8 +58,6 @@ class Printer:
         match event:
             case events.ToolCallFinished(status="denied"):
                 self.denied = True
-            case events.PermissionSettled(tool="", outcome="reject"):
-                self.unsent = True
             case events.UsageChanged(usage=usage):
                 if event.cost is not None:
                     self.cost = (self.cost or 0.0) + event.cost
@@ -117,10 +114,6 @@ class Printer:
             print(json.dumps(result), flush=True)
         elif end.message:
             self._aside(end.message)
-        if self.unsent and self._format == "text":
-            self._aside(
-                "to agree, name the model with --model for this run, run `hermitcrab setup`, or answer once in an editor"
-            )
         if self.denied and self._format == "text":
             self._aside(
                 "something was denied: --yes allows edits and commands, --trust lets commands run in this folder"

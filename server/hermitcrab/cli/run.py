@@ -49,16 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 class HeadlessAsker:
     """Answers for a user who is not there: --yes says yes to what may be allowed, and nothing else.
 
-    Who names a model on the command line agrees, for this run, to sending to it: the endpoint is printed before.
+    The model is the user's own word (command line or user settings; no folder can name one), so sending to it is agreed
+    to for this run; where and what is printed before.
     """
 
-    def __init__(self, *, yes: bool, names_model: bool = False) -> None:
-        self._yes, self._names_model = yes, names_model
+    def __init__(self, *, yes: bool) -> None:
+        self._yes = yes
 
     async def ask(self, question: PermissionQuestion) -> PermissionOutcome:
         """Answer at once."""
         if question.is_consent:
-            return "allow_once" if self._yes or self._names_model else "reject"
+            return "allow_once"
         if self._yes and not question.offers_trust and not question.is_protected:
             return "allow_once"
         return "reject"
@@ -79,7 +80,7 @@ async def _run(args: argparse.Namespace) -> int:
     printer = Printer(args.output_format)
     connection = Connection(
         id="cli",
-        asker=HeadlessAsker(yes=args.yes, names_model=args.model is not None),
+        asker=HeadlessAsker(yes=args.yes),
         listener=printer.show,
         environment=dict(os.environ),
         roots=(root,),
@@ -98,7 +99,7 @@ async def _run(args: argparse.Namespace) -> int:
         _say_recorded(session.model.provider)
         if not printer.has_reader:
             return 1
-        if printer.unsent or (printer.denied and end.reason == "end_turn"):
+        if printer.denied and end.reason == "end_turn":
             return 3
         return EXIT_CODES[end.reason] or int(bool(end.message))  # a message at a good end says what is not done
     finally:
