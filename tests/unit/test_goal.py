@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hermitcrab.actions.offers import Place, Problem
@@ -25,6 +25,7 @@ PROBLEMS = st.builds(
 )
 
 
+@example("- :.py", [Problem(0, 0, "error", "ruff", "F821", ":")])
 @given(NAMES, st.lists(PROBLEMS, min_size=1, max_size=4))
 def test_what_a_fix_asks_for_is_read_back(file: str, problems: list[Problem]) -> None:
     prompt = fix_prompt(Place(file, (0, 0), (0, 0), tuple(problems)), tuple(problems))

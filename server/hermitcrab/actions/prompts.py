@@ -24,11 +24,14 @@ def wanted_in(prompt: str) -> tuple[Wanted, ...]:
     head, _, rest = prompt.partition("\n")
     if (heading := _HEADING.fullmatch(head.strip())) is None:
         return ()
-    lines = [line.strip().removeprefix("- ") for line in rest.splitlines()]
+    lines = (line.strip() for line in rest.splitlines())
     return tuple(filter(None, (_wanted(heading["file"], line) for line in lines)))
 
 
 def _wanted(file: str, line: str) -> Wanted | None:
+    """Read one problem; it may stand in a list, and a file's name may look as if it did."""
+    if not line.startswith(f"{file}:"):
+        line = line.removeprefix("- ")
     if not line.startswith(f"{file}:") or (found := _PROBLEM.fullmatch(line[len(file) :])) is None:
         return None
     return Wanted(file, max(int(found["line"]) - 1, 0), found["label"], found["message"])
