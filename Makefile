@@ -44,8 +44,8 @@ test: $(VENV)/.dev lint imports types ## set up, run all tests but the editors',
 	@$(BIN)/pytest -n 2 --dist worksteal -m 'not editor' -rs
 	@echo "not run here: tests in real editors (make test-editors); Windows and macOS (nobody has run them yet)"
 
-check: $(VENV)/.dev lint imports types ## the minute before a commit
-	@$(BIN)/pytest -n 2 -m 'not editor and not slow'
+check: $(VENV)/.dev lint imports types ## before a commit: format, lint, imports, types, stories and unit tests (a minute and a half)
+	@$(BIN)/pytest -n 2 -m 'not editor and not slow' tests/stories tests/unit tests/test_mutants.py tests/test_noisy.py
 
 mutants: $(VENV)/.dev ## break each law on purpose and see its tests notice (NAME=law_1_... for one)
 	@$(BIN)/python tests/mutants/run.py $(NAME)
