@@ -252,7 +252,7 @@ def hanging_command(task: Task, chance: random.Random) -> list[Act]:
 
 @imperfection
 def foreign_path(task: Task, chance: random.Random) -> list[Act]:
-    root = chance.choice(["/home/alice/src/shop", "/workspace/shop", "C:\\Users\\alice\\shop", "shop"])
+    root = chance.choice(["/srv/elsewhere/shop", "/workspace/shop", "C:\\elsewhere\\shop", "shop"])
     tool, arguments = right_edit(task)
     return [(tool, {**arguments, "file_path": f"{root}/{task.file}"})]
 

@@ -36,11 +36,11 @@ async def test_two_editors_attach_to_one_engine(tmp_path: Path) -> None:
         await two.initialize(clientInfo={"name": "helix"})
         assert capabilities["hoverProvider"] is True
 
-        ann = await one.request("hermitcrab/greet", {"name": "Ann", "_meta": {"a.b": 1}})
-        bob = await two.request("hermitcrab/greet", {"name": "Bob"})
-        assert ann == {"greeting": "Hello Ann", "_meta": {"a.b": 1}}
-        assert bob == {"greeting": "Hello Bob", "_meta": None}
-        assert greetings == ["Ann", "Bob"]
+        first = await one.request("hermitcrab/greet", {"name": "one", "_meta": {"a.b": 1}})
+        second = await two.request("hermitcrab/greet", {"name": "two"})
+        assert first == {"greeting": "Hello one", "_meta": {"a.b": 1}}
+        assert second == {"greeting": "Hello two", "_meta": None}
+        assert greetings == ["one", "two"]
         assert await two.question("hermitcrab/greeted") == {
             "jsonrpc": "2.0", "method": "hermitcrab/greeted", "params": {"total": 2},
         }  # fmt: skip

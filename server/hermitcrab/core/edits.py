@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hermitcrab.core.alignment import Block, align
 
@@ -23,17 +22,6 @@ class TextId:
 
     hash: str
     version: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FileEdit:
-    """One change to one file, computed on `base`."""
-
-    path: Path
-    base: TextId
-    start: int  # offsets in code points into that text; line, column and encoding stay in lsp/
-    end: int
-    new_text: str
 
 
 @dataclass(frozen=True, slots=True)

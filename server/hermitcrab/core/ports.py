@@ -145,11 +145,3 @@ class Asker(Protocol):
     async def ask(self, question: PermissionQuestion) -> PermissionOutcome:
         """Return the answer; `reject` when nobody is there to give one. Cancellation withdraws the question."""
         ...
-
-
-class DocumentSink(Protocol):
-    """Hears of document changes: index, diagnostics, review (listed once in `app`)."""
-
-    def document_changed(self, path: Path, version: int | None) -> None:
-        """Take note; never block."""
-        ...
